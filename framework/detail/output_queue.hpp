@@ -1,0 +1,52 @@
+// What a transport has been given to send and has not sent yet: small writes copied together, Bytes by reference.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "../bytes.hpp"
+
+namespace weft::detail {
+
+/// A queue of bytes that gives out its front as pieces for one vectored send. Pieces stay where they are until consumed.
+class OutputQueue {
+ public:
+  /// Enough for one vectored send everywhere (POSIX promises 16, Linux takes 1,024, Asio passes on 64).
+  static constexpr std::size_t max_pieces = 64;
+  using Pieces = std::array<BytesView, max_pieces>;
+
+  OutputQueue() noexcept = default;
+  OutputQueue(const OutputQueue&) = delete;
+  OutputQueue& operator=(const OutputQueue&) = delete;
+  ~OutputQueue();
+
+  /// Copies `data`. Errors: std::bad_alloc, which leaves the queue as it was.
+  void append(BytesView data);
+  /// Keeps a reference.
+  void append(Bytes data);
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// Fills `pieces` with the front of the queue and gives the part that it filled.
+  [[nodiscard]] std::span<const BytesView> front(Pieces& pieces) const noexcept;
+  /// Forgets the first `count` bytes, which must be there.
+  void consume(std::size_t count) noexcept;
+  void clear() noexcept;
+
+ private:
+  struct Entry;
+  class Block;
+  /// Makes room for `count` more entries without throwing later.
+  void reserve_entries(std::size_t count);
+  void drop_front() noexcept;
+  std::size_t fill_last_block(BytesView data) noexcept;
+
+  std::vector<Entry> entries_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+};
+
+}  // namespace weft::detail

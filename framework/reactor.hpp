@@ -1,0 +1,133 @@
+// The event loop as applications see it: time, connections, descriptors, threads, start and stop.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "address.hpp"
+#include "clock.hpp"
+#include "deferred.hpp"
+#include "factory.hpp"
+#include "listening_port.hpp"
+#include "unique_function.hpp"
+#include "watch.hpp"
+
+namespace weft {
+
+class Resolver;
+class ThreadPool;
+
+/// The three phases of a system event, in order. `during` begins when all that `before` returned is done.
+enum class Phase : std::uint8_t { before, during, after };
+enum class SystemEvent : std::uint8_t { startup, shutdown };
+/// Names a trigger for `remove_system_event_trigger`.
+enum class TriggerId : std::uint64_t {};
+
+/// How to listen.
+struct ListenOptions {
+  ListenOptions() {}
+  /// A numeric IPv4 or IPv6 address; empty for all of both families.
+  std::string interface;
+  /// Connections that wait to be accepted; zero for the system's maximum.
+  int backlog = 0;
+  /// Several sockets may listen on the same port, and the system spreads connections over them.
+  bool reuse_port = false;
+  /// With an IPv6 interface: refuse IPv4 peers.
+  bool ipv6_only = false;
+};
+
+/// How to connect.
+struct ConnectOptions {
+  ConnectOptions() {}
+  explicit ConnectOptions(Duration connect_timeout) : timeout(connect_timeout) {}
+  /// For name resolution and all addresses together.
+  Duration timeout = std::chrono::seconds(30);
+  /// Our end, where it matters; its port may be zero.
+  std::optional<Address> bind_address;
+};
+
+/// An event loop, and all that it can hand out. One thread runs it, and everything that it handed out belongs to that thread.
+/// Thread: only `call_from_thread`, `stop_from_thread` and `name` may be called from others.
+class Reactor : public Clock {
+ public:
+  ~Reactor() override;
+
+  /// The reactor that runs this code. Errors: NoReactorError when none does.
+  [[nodiscard]] static Reactor& current();
+  /// The same, or null.
+  [[nodiscard]] static Reactor* current_or_null() noexcept;
+
+  /// "epoll", "select", "io_uring", "iocp", "memory", ...
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+
+  /// Runs the loop until `stop`; may be called again afterwards.
+  /// Errors: AlreadyRunningError.
+  virtual void run() = 0;
+  /// Begins an orderly shutdown, which ends `run`: triggers in their phases, then every connection is told.
+  /// Errors: NotRunningError when it does not run, or is stopping already.
+  virtual void stop() = 0;
+  /// The same from any thread or signal context of ours; does nothing where `stop` would throw.
+  virtual void stop_from_thread() noexcept = 0;
+  /// True from the startup event until `run` returns.
+  [[nodiscard]] virtual bool running() const noexcept = 0;
+  /// How long all of an orderly shutdown may take (10 s unless set).
+  virtual void set_shutdown_deadline(Duration deadline) = 0;
+  /// Whether SIGINT and SIGTERM stop the reactor while it runs (the default), where the application has not taken them itself.
+  virtual void set_stop_on_signals(bool on) = 0;
+
+  /// Runs `callback` as soon as the reactor runs; at once when it does.
+  virtual void call_when_running(Callback callback) = 0;
+  /// Runs `callback` in the reactor's thread, in the order of the calls; wakes the loop.
+  /// Thread: any. False when the reactor is ending and the call will never be made.
+  virtual bool call_from_thread(Callback callback) = 0;
+
+  /// Has `f()` called in that phase; it may return a Deferred<void>, which the phase waits for.
+  template <class F>
+  TriggerId add_system_event_trigger(Phase phase, SystemEvent event, F f) {
+    if constexpr (std::is_same_v<std::invoke_result_t<F&>, Deferred<void>>) {
+      return add_trigger(phase, event, Trigger(std::move(f)));
+    } else {
+      return add_trigger(phase, event, Trigger([f = std::move(f)]() mutable {
+                           f();
+                           return succeed();
+                         }));
+    }
+  }
+  /// Forgets a trigger that has not been called; false when there is none of that name.
+  virtual bool remove_system_event_trigger(TriggerId trigger) = 0;
+
+  /// Accepts TCP connections for `factory`.
+  /// Errors: AddressInUse, ListenError, thrown at once.
+  virtual ListeningPort listen_tcp(Port port, std::shared_ptr<Factory> factory,
+                                   const ListenOptions& options = {}) = 0;
+  /// Connects to the first address of `host` that answers. Fires after `connection_made` has returned, never inside this call; cancelling
+  /// it stops the attempt and closes what was opened.
+  /// Errors: ConnectionRefused, ConnectTimeout, NoRoute, ResolveError, BindError, NoProtocol, ConnectingCancelled, or what
+  /// `connection_made` threw.
+  virtual Deferred<std::shared_ptr<Protocol>> connect_tcp(std::string host, Port port,
+                                                          std::shared_ptr<Factory> factory,
+                                                          const ConnectOptions& options = {}) = 0;
+
+  /// Calls `callback` each time the descriptor is ready, until the watch is cancelled or dropped. The descriptor stays the caller's.
+  /// Errors: AlreadyWatchedError when it is watched for the same interest; NotSupportedOnThisPlatform.
+  [[nodiscard]] virtual Watch watch(Descriptor descriptor, Interest interest, Callback callback) = 0;
+
+  /// Who looks names up for `connect_tcp`.
+  [[nodiscard]] virtual Resolver& resolver() = 0;
+  virtual void set_resolver(std::shared_ptr<Resolver> resolver) = 0;
+  /// Threads for work that blocks, started as needed.
+  [[nodiscard]] virtual ThreadPool& thread_pool() = 0;
+
+ protected:
+  using Trigger = UniqueFunction<Deferred<void>()>;
+  Reactor();
+  virtual TriggerId add_trigger(Phase phase, SystemEvent event, Trigger trigger) = 0;
+};
+
+}  // namespace weft

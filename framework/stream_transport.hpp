@@ -1,0 +1,164 @@
+// What every stream transport and every fake is made of: all of Transport's promises, over a few primitives of a carrier.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+
+#include "detail/output_queue.hpp"
+#include "factory.hpp"
+#include "stream_table.hpp"
+#include "transport.hpp"
+#include "turn.hpp"
+
+namespace weft {
+
+class StreamTransport;
+
+/// Who made a transport and wants to know when its connection is over.
+class StreamOwner {
+ public:
+  virtual ~StreamOwner();
+  /// `connection_lost` has returned; the transport is about to let go of its protocol.
+  virtual void connection_closed(StreamTransport& transport) noexcept = 0;
+};
+
+/// A byte stream by the table in stream_table.hpp. A carrier derives from it, implements the private primitives, and reports what happens with
+/// `received`, `ended`, `sent` and `broken`, from the loop and never from inside a primitive.
+/// Lifetime: made by std::make_shared. A carrier with an operation under way keeps it alive; so does its protocol until `connection_lost`.
+class StreamTransport : public Transport,
+                        public Turn::Participant,
+                        public std::enable_shared_from_this<StreamTransport> {
+ public:
+  static constexpr std::size_t default_high_water = 64 * 1024;
+  static constexpr std::size_t default_low_water = 16 * 1024;
+  /// Long enough for a slow reader to take what is in flight, short enough that a dead one is not kept for ever.
+  static constexpr Duration default_linger = std::chrono::seconds(30);
+
+  ~StreamTransport() override;
+
+  /// Gives the connection its protocol and calls `connection_made`. Returns what that threw: the connection is then being aborted.
+  /// `owner` may be null.
+  std::optional<Failure> establish(std::shared_ptr<Protocol> protocol,
+                                   std::shared_ptr<StreamOwner> owner = nullptr);
+
+  void write(BytesView data) override;
+  void write(Bytes data) override;
+  void write_sequence(std::span<const BytesView> pieces) override;
+  void lose_connection() override;
+  void lose_connection(Duration linger) override;
+  void abort_connection() override;
+  void lose_write_connection() override;
+  void pause_producing() override;
+  void resume_producing() override;
+  void register_producer(std::shared_ptr<Producer> producer, Streaming streaming) override;
+  void unregister_producer() override;
+  void set_write_buffer_limits(std::size_t high, std::size_t low) override;
+  [[nodiscard]] std::size_t write_buffer_size() const override;
+  [[nodiscard]] bool connected() const override;
+  [[nodiscard]] Clock& clock() const override { return clock_; }
+
+  /// Aborts with a reason other than ConnectionAborted.
+  void abort_connection(Failure reason);
+  [[nodiscard]] StreamState state() const noexcept { return state_; }
+  /// The protocol, until its `connection_lost` has returned.
+  [[nodiscard]] const std::shared_ptr<Protocol>& protocol() const noexcept { return protocol_; }
+
+ protected:
+  explicit StreamTransport(Clock& clock) noexcept;
+
+  /// What became of an attempt to send.
+  struct SendResult {
+    std::size_t taken = 0;
+    /// The carrier takes no more for now.
+    bool blocked = false;
+    /// The carrier is broken; `taken` is zero.
+    std::error_code error = {};
+  };
+
+  /// The next bytes of the peer; not empty.
+  void received(BytesView data);
+  /// The peer will send no more.
+  void ended();
+  /// `count` bytes of what `send_later` was given have gone out; the carrier takes more again.
+  void sent(std::size_t count);
+  /// The carrier is broken.
+  void broken(Failure reason);
+  /// The goodbye that `begin_goodbye` began is done.
+  void goodbye_done();
+  /// Whether the carrier shall read: asked before each read; changes are told by `reading_wanted_again`.
+  [[nodiscard]] bool reading_wanted() const noexcept;
+  /// The protocol to read straight into, when it lends a buffer and reading is wanted.
+  [[nodiscard]] BufferedProtocol* lender() const noexcept;
+  /// `count` bytes were read straight into what `lender()` lent.
+  void received_in_place(std::size_t count);
+
+ private:
+  /// Sends what it can of `pieces`, at once and without blocking.
+  virtual SendResult try_send(std::span<const BytesView> pieces) noexcept = 0;
+  /// Waits until it can send, may send some of `pieces`, and calls `sent` or `broken`. The bytes stay where they are until then, also when
+  /// the connection is aborted meanwhile.
+  virtual void send_later(std::span<const BytesView> pieces) = 0;
+  /// `reading_wanted()` has become true.
+  virtual void reading_wanted_again() = 0;
+  /// Ends our direction; everything written has gone out.
+  virtual void send_end() noexcept = 0;
+  /// Closes for good and calls nothing any more. In order: what was sent must still reach the peer.
+  virtual void close_in_order() noexcept = 0;
+  /// Closes for good and calls nothing any more. The peer should see a reset.
+  virtual void close_abruptly() noexcept = 0;
+  /// Begins a goodbye that ends with `goodbye_done`; false when the carrier has none.
+  virtual bool begin_goodbye() noexcept { return false; }
+  /// How the other end is called in logs.
+  [[nodiscard]] virtual Failure failure_from(std::error_code error) const = 0;
+
+  void flush() noexcept override;
+  void wake() noexcept override;
+  void loop_ended() noexcept override;
+
+  template <class F>
+  void call_user(F&& callback);
+  const StreamCell& take(StreamEvent event) noexcept;
+  bool ended_for_good() const noexcept;
+  bool writable_now() noexcept;
+  void check_thread() const;
+  void output_changed() noexcept;
+  void lose(StreamEvent event, Duration linger);
+  void send_queued() noexcept;
+  void check_marks();
+  void check_drained();
+  void arm_linger();
+  void finish();
+  void end(Failure reason, bool abruptly) noexcept;
+  void deliver(BytesView data);
+  void deliver_held();
+  void deliver_end(StreamAction action);
+  void deliver_loss();
+  void resume_pull_producer();
+  void callback_threw(const Failure& failure) noexcept;
+
+  Clock& clock_;
+  std::shared_ptr<Protocol> protocol_;
+  std::shared_ptr<StreamOwner> owner_;
+  std::shared_ptr<Producer> producer_;
+  BufferedProtocol* buffered_ = nullptr;
+  detail::OutputQueue output_;
+  std::string held_input_;
+  std::optional<Failure> loss_;
+  std::size_t high_water_ = default_high_water;
+  std::size_t low_water_ = default_low_water;
+  Duration linger_ = default_linger;
+  DelayedCall linger_call_;
+  std::uint32_t pauses_ = 0;
+  StreamState state_ = StreamState::open;
+  Streaming streaming_ = Streaming::push;
+  bool sending_ = false;
+  bool writing_paused_ = false;
+  bool end_sent_ = false;
+  bool end_held_ = false;
+  bool pull_due_ = false;
+};
+
+}  // namespace weft

@@ -1,0 +1,108 @@
+#include "turn.hpp"
+
+#include <new>
+
+#include "logging.hpp"
+
+namespace weft {
+
+Turn::Participant::Participant(Turn& turn) noexcept : turn_(&turn), next_(turn.participants_) {
+  if (next_ != nullptr) next_->previous_ = this;
+  turn.participants_ = this;
+}
+
+Turn::Participant::~Participant() {
+  if (turn_ == nullptr) return;
+  if (turn_->next_to_end_ == this) turn_->next_to_end_ = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+  (previous_ != nullptr ? previous_->next_ : turn_->participants_) = next_;
+}
+
+Turn::~Turn() {
+  end_participants();
+  while (participants_ != nullptr) {
+    participants_->turn_ = nullptr;
+    participants_ = participants_->next_;
+  }
+  // Unlinked one by one: a long queue must not be destroyed by recursion along its links.
+  while (first_to_flush_) {
+    auto next = std::move(first_to_flush_->next_to_flush_);
+    first_to_flush_->to_flush_ = false;
+    first_to_flush_ = std::move(next);
+  }
+  while (first_to_wake_) {
+    auto next = std::move(first_to_wake_->next_to_wake_);
+    first_to_wake_->to_wake_ = false;
+    first_to_wake_ = std::move(next);
+  }
+}
+
+void Turn::flush_later(const std::shared_ptr<Participant>& participant) noexcept {
+  if (std::exchange(participant->to_flush_, true)) return;
+  auto& link = first_to_flush_ ? last_to_flush_->next_to_flush_ : first_to_flush_;
+  link = participant;
+  last_to_flush_ = participant.get();
+}
+
+void Turn::wake_later(const std::shared_ptr<Participant>& participant) noexcept {
+  if (std::exchange(participant->to_wake_, true)) return;
+  auto& link = first_to_wake_ ? last_to_wake_->next_to_wake_ : first_to_wake_;
+  link = participant;
+  last_to_wake_ = participant.get();
+}
+
+void Turn::release_later(std::shared_ptr<void> object) noexcept {
+  try {
+    released_.push_back(std::move(object));
+  } catch (const std::bad_alloc&) {
+    // Without memory for the list it is let go at once, which is early but leaks nothing.
+    return;
+  }
+}
+
+void Turn::flush_all() noexcept {
+  while (first_to_flush_) {
+    const auto participant = std::move(first_to_flush_);
+    first_to_flush_ = std::move(participant->next_to_flush_);
+    participant->to_flush_ = false;
+    participant->flush();
+  }
+}
+
+void Turn::settle() noexcept {
+  if (std::exchange(settling_, true)) return;
+  while (first_to_flush_ || !released_.empty()) {
+    flush_all();
+    // Destructors are user code: they may write, and let go of more.
+    const auto released = std::exchange(released_, {});
+  }
+  settling_ = false;
+}
+
+bool Turn::wake_waiting() noexcept {
+  settle();
+  auto waiting = std::exchange(first_to_wake_, nullptr);
+  const bool any = waiting != nullptr;
+  while (waiting) {
+    const auto participant = std::move(waiting);
+    waiting = std::move(participant->next_to_wake_);
+    participant->to_wake_ = false;
+    participant->wake();
+  }
+  return any;
+}
+
+void Turn::end_participants() noexcept {
+  const Scope scope(*this);
+  for (auto* participant = participants_; participant != nullptr; participant = next_to_end_) {
+    next_to_end_ = participant->next_;
+    participant->loop_ended();
+  }
+  next_to_end_ = nullptr;
+}
+
+void Turn::report(std::string_view what, const Failure& failure) noexcept {
+  log_failure("reactor", what, failure);
+}
+
+}  // namespace weft
