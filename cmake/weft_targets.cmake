@@ -34,6 +34,15 @@ endif()
 
 set(WEFT_FORWARDING_DIR "${PROJECT_BINARY_DIR}/include")
 
+# Where test programs leave their results. Wine shows the host's root as drive Z.
+set(WEFT_RESULTS_DIR "${PROJECT_BINARY_DIR}/test-results")
+if(WIN32 AND CMAKE_CROSSCOMPILING)
+  string(PREPEND WEFT_RESULTS_DIR "Z:")
+endif()
+
+# The tests alone, without examples and benchmarks.
+add_custom_target(weft_tests)
+
 # In the build tree <weft/folder/x.hpp> is one line that includes the real file by its real path.
 function(weft_forward_headers folder)
   foreach(header IN LISTS ARGN)
@@ -124,7 +133,7 @@ function(weft_test name)
   target_link_libraries(${name} PRIVATE ${arg_LINKS} weft::testing weft_build_options
                                         GTest::gmock_main)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
-  set_property(GLOBAL APPEND PROPERTY WEFT_TESTS ${name})
+  add_dependencies(weft_tests ${name})
 
   set(shards 4)
   math(EXPR last "${shards} - 1")
@@ -136,7 +145,7 @@ function(weft_test name)
       PROPERTIES
         TIMEOUT 300
         ENVIRONMENT
-        "GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${shard};GTEST_BRIEF=0;GTEST_OUTPUT=json:${PROJECT_BINARY_DIR}/test-results/${test}.json"
+        "GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${shard};GTEST_OUTPUT=xml:${WEFT_RESULTS_DIR}/${test}.xml;UBSAN_OPTIONS=print_stacktrace=1"
     )
   endforeach()
 endfunction()
