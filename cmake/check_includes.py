@@ -73,6 +73,7 @@ class Checker:
         for folder in ("examples", "bench"):
             for path in self.sources(folder):
                 self.check_user_file(folder, path)
+        self.check_installed()
         self.check_circles()
         return self.faults
 
@@ -153,10 +154,27 @@ class Checker:
                 self.fault(path, number, "write TODO(#issue), or do it")
 
     def check_listed(self, folder, path):
-        listing = self.root / folder / "CMakeLists.txt"
-        name = path.relative_to(self.root / folder).as_posix()
-        if listing.exists() and name not in re.split(r"[\s()]+", listing.read_text()):
+        """A header in detail/ need not be listed, unless a public one includes it."""
+        if not self.listed(path) and not (path.suffix == ".hpp" and "detail" in path.parts):
             self.fault(path, 1, f"{folder}/CMakeLists.txt does not list it")
+
+    def listed(self, path):
+        relative = path.relative_to(self.root)
+        listing = self.root / relative.parts[0] / "CMakeLists.txt"
+        return not listing.exists() or "/".join(relative.parts[1:]) in re.split(
+            r"[\s()]+", listing.read_text())
+
+    def check_installed(self):
+        public = [p for p in self.edges if p.suffix == ".hpp" and "detail" not in p.parts]
+        reached = set()
+        while public:
+            path = public.pop()
+            for number, target in self.edges.get(path, []):
+                if target not in reached:
+                    reached.add(target)
+                    public.append(target)
+                    if not self.listed(target):
+                        self.fault(path, number, f"{target.name} must be listed to be installed")
 
     def check_circles(self):
         done, trail = set(), []

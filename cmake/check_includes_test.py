@@ -11,7 +11,7 @@ HEADER = "// Gives a thing.\n#pragma once\n"
 
 
 class CheckIncludes(unittest.TestCase):
-    def faults(self, files, listed=True):
+    def faults(self, files):
         with tempfile.TemporaryDirectory() as name:
             root = pathlib.Path(name).resolve()
             folders = {path.split("/")[0] for path in files}
@@ -22,7 +22,7 @@ class CheckIncludes(unittest.TestCase):
             for folder in folders:
                 names = [p.split("/", 1)[1] for p in files if p.startswith(folder + "/")]
                 listing = root / folder / "CMakeLists.txt"
-                if listed and not listing.exists():
+                if not listing.exists():
                     listing.write_text("weft_library(%s HEADERS %s)" % (folder, " ".join(names)))
             return "\n".join(check_includes.Checker(root).run())
 
@@ -120,6 +120,20 @@ class CheckIncludes(unittest.TestCase):
             "framework/a.cpp": "int x;\n",
             "framework/CMakeLists.txt": "weft_library(framework)",
         }))
+
+    def test_finds_a_detail_header_that_would_not_be_installed(self):
+        self.assertIn("d.hpp must be listed", self.faults({
+            "framework/a.hpp": HEADER + '#include "detail/d.hpp"\n',
+            "framework/detail/d.hpp": HEADER,
+            "framework/CMakeLists.txt": "weft_library(framework HEADERS a.hpp)",
+        }))
+
+    def test_accepts_a_detail_header_for_sources_alone(self):
+        self.assertEqual(self.faults({
+            "framework/a.cpp": '#include "detail/d.hpp"\n',
+            "framework/detail/d.hpp": HEADER,
+            "framework/CMakeLists.txt": "weft_library(framework SOURCES a.cpp)",
+        }), "")
 
 
 if __name__ == "__main__":
