@@ -1,13 +1,13 @@
 // Time as the framework sees it: a monotonic clock that calls back later.
 #pragma once
 
+#include "source_location.hpp"
+#include "unique_function.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <source_location>
-
-#include "unique_function.hpp"
 
 namespace weft {
 
@@ -21,12 +21,13 @@ using Duration = std::chrono::nanoseconds;
 /// A point on a clock's own monotonic time line; comparable only with points of the same clock.
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
-/// A call that a clock will make later: what `Clock::call_later` gives. Copies are handles to the same call;
-/// dropping all of them lets the call happen.
-/// Errors: changing a call that was made throws AlreadyCalledError; one that was cancelled, AlreadyCancelledError.
+/// A call that a clock will make later: what `Clock::call_later` gives. Copies are handles to the
+/// same call; dropping all of them lets the call happen. Errors: changing a call that was made
+/// throws AlreadyCalledError; one that was cancelled, AlreadyCancelledError.
 class DelayedCall {
  public:
-  /// A handle to nothing: not active, and cancelling it is refused like that of a call already made.
+  /// A handle to nothing: not active, and cancelling it is refused like that of a call already
+  /// made.
   DelayedCall() noexcept;
   DelayedCall(const DelayedCall&) noexcept;
   DelayedCall(DelayedCall&&) noexcept;
@@ -52,7 +53,8 @@ class DelayedCall {
   detail::TimerNode* node_ = nullptr;
 };
 
-/// Monotonic time, and calls made when it has passed. A reactor is one; so is the test kit's manual clock.
+/// Monotonic time, and calls made when it has passed. A reactor is one; so is the test kit's manual
+/// clock.
 class Clock {
  public:
   virtual ~Clock();
@@ -61,11 +63,12 @@ class Clock {
 
   [[nodiscard]] virtual TimePoint now() const = 0;
 
-  /// Calls `callback` once, `delay` from now or as soon after as it can be, never inside this call. Calls due at the same
-  /// instant are made in the order in which they were scheduled. An exception that leaves `callback` is logged.
-  /// Errors: InvalidArgument for a negative delay or an empty callback.
+  /// Calls `callback` once, `delay` from now or as soon after as it can be, never inside this call.
+  /// Calls due at the same instant are made in the order in which they were scheduled. An exception
+  /// that leaves `callback` is logged. Errors: InvalidArgument for a negative delay or an empty
+  /// callback.
   DelayedCall call_later(Duration delay, Callback callback,
-                         std::source_location where = std::source_location::current());
+                         SourceLocation where = SourceLocation::current());
 
   /// How many calls are scheduled and neither made nor cancelled.
   [[nodiscard]] std::size_t pending_calls() const noexcept;
@@ -77,7 +80,8 @@ class Clock {
   Clock();
   /// When the earliest call is due; nothing when none is scheduled.
   [[nodiscard]] std::optional<TimePoint> next_due() const noexcept;
-  /// Makes the calls that are due at `now` and were scheduled before this call; says how many it made.
+  /// Makes the calls that are due at `now` and were scheduled before this call; says how many it
+  /// made.
   std::size_t run_due(TimePoint now);
   /// A call became the earliest: a loop that sleeps until the earliest call must be told.
   virtual void earliest_call_moved_forward() {}
