@@ -10,8 +10,11 @@ failed, or if nothing ran at all.
 """
 
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
+
+RUNNING = re.compile(r"^\[ RUN      \] (\S+)", re.MULTILINE)
 
 
 class Tally:
@@ -30,10 +33,13 @@ class Tally:
             name = case.get("name")
             failed = case.get("status") == "fail" or case.find("failure") is not None
             shard = results / f"{name}.xml"
+            running = RUNNING.findall(case.findtext("system-out") or "")
             if not failed and case.get("status") not in ("run", None):
                 self.skipped.append((f"{tree.name}: {name}", case.get("status")))
             elif shard.exists():
                 self.add_shard(tree, name, shard, failed)
+            elif failed and running:
+                self.failures.append(f"{tree.name}: {name} ended badly in {running[-1]}")
             elif failed:
                 self.failures.append(f"{tree.name}: {name}")
             else:
