@@ -1,4 +1,5 @@
-// Where one end of a connection is: an IPv4 or IPv6 address with its port, a UNIX socket, or nowhere.
+// Where one end of a connection is: an IPv4 or IPv6 address with its port, a UNIX socket, or
+// nowhere.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@ namespace weft {
 /// A TCP or UDP port number; zero lets the system choose when listening.
 using Port = std::uint16_t;
 
-/// A value: comparable, hashable, printable. Default-constructed it is "none", the address of what has none.
+/// A value: comparable, hashable, printable. Default-constructed it is "none", the address of what
+/// has none.
 class Address {
  public:
   enum class Family : std::uint8_t { none, ipv4, ipv6, unix_socket };

@@ -1,13 +1,13 @@
 // Who makes the protocol for each new connection.
 #pragma once
 
+#include "address.hpp"
+#include "protocol.hpp"
+
 #include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-
-#include "address.hpp"
-#include "protocol.hpp"
 
 namespace weft {
 
@@ -68,7 +68,8 @@ class FunctionFactory final : public Factory {
 
 }  // namespace detail
 
-/// A factory that makes a `P(args...)` for each connection. Pass std::ref for what all of them shall share.
+/// A factory that makes a `P(args...)` for each connection. Pass std::ref for what all of them
+/// shall share.
 template <class P, class... Args>
 [[nodiscard]] std::shared_ptr<Factory> factory_for(Args... args) {
   return std::make_shared<detail::ProtocolFactory<P, Args...>>(std::move(args)...);

@@ -1,18 +1,19 @@
 // A port that accepts connections: where it is, how it stops, and how its connections end.
 #pragma once
 
-#include <cstddef>
-#include <memory>
-
 #include "address.hpp"
 #include "clock.hpp"
 #include "deferred.hpp"
+
+#include <cstddef>
+#include <memory>
 
 namespace weft {
 
 class Listener;
 
-/// What `listen_tcp` gives: a handle to the port. Dropping it leaves the port open until its reactor ends.
+/// What `listen_tcp` gives: a handle to the port. Dropping it leaves the port open until its
+/// reactor ends.
 class ListeningPort {
  public:
   ListeningPort() noexcept;
@@ -30,7 +31,8 @@ class ListeningPort {
   [[nodiscard]] Deferred<void> stopped() const;
   /// Fires when it accepts no more and its last connection is gone.
   [[nodiscard]] Deferred<void> drained() const;
-  /// Stops, and closes its connections: those that have not flushed after `deadline` are aborted. Fires when drained.
+  /// Stops, and closes its connections: those that have not flushed after `deadline` are aborted.
+  /// Fires when drained.
   Deferred<void> close_connections(Duration deadline);
 
  private:

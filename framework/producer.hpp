@@ -1,4 +1,5 @@
-// Who fills a transport: producers that push until told to pause, and producers that are asked each time.
+// Who fills a transport: producers that push until told to pause, and producers that are asked each
+// time.
 #pragma once
 
 namespace weft {

@@ -1,22 +1,24 @@
 // What users write: an object that is told what happens on one connection.
 #pragma once
 
+#include "bytes.hpp"
+#include "failure.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <span>
-
-#include "bytes.hpp"
-#include "failure.hpp"
 
 namespace weft {
 
 class BufferedProtocol;
 class Transport;
 
-/// One connection's behaviour. In order: `connection_made`, any number of `data_received`, at most one `eof_received`, exactly one
-/// `connection_lost`. `pause_writing` and `resume_writing` alternate in between. Callbacks of one connection never nest.
-/// Lifetime: kept alive by its connection until `connection_lost` has returned; keeps its transport alive.
-/// Errors: what a callback throws aborts this connection, is logged with the peer's address, and is the reason of its `connection_lost`.
+/// One connection's behaviour. In order: `connection_made`, any number of `data_received`, at most
+/// one `eof_received`, exactly one `connection_lost`. `pause_writing` and `resume_writing`
+/// alternate in between. Callbacks of one connection never nest. Lifetime: kept alive by its
+/// connection until `connection_lost` has returned; keeps its transport alive. Errors: what a
+/// callback throws aborts this connection, is logged with the peer's address, and is the reason of
+/// its `connection_lost`.
 class Protocol : public std::enable_shared_from_this<Protocol> {
  public:
   Protocol();
@@ -28,8 +30,8 @@ class Protocol : public std::enable_shared_from_this<Protocol> {
   virtual void connection_made() {}
   /// The next bytes of the stream, cut anywhere, never none.
   virtual void data_received(BytesView data) = 0;
-  /// The peer will send no more. By default the connection is lost once everything written has gone out;
-  /// override it to go on writing.
+  /// The peer will send no more. By default the connection is lost once everything written has gone
+  /// out; override it to go on writing.
   virtual void eof_received();
   /// The connection is over; nothing comes after this.
   virtual void connection_lost(const Failure& reason);
@@ -38,7 +40,8 @@ class Protocol : public std::enable_shared_from_this<Protocol> {
   /// ... and has fallen to the low-water mark.
   virtual void resume_writing() {}
 
-  /// Gives the protocol its transport and calls `connection_made`: what a transport or a test calls, once.
+  /// Gives the protocol its transport and calls `connection_made`: what a transport or a test
+  /// calls, once.
   void make_connection(std::shared_ptr<Transport> transport);
 
   /// This protocol as one that lends its buffer, or null.
@@ -60,8 +63,8 @@ class BufferedProtocol : public Protocol {
   /// `size` bytes have been put at the start of the buffer last lent.
   virtual void buffer_updated(std::size_t size) = 0;
 
-  /// Copies `data` through `buffer` and `buffer_updated`: how a test, or a transport that already holds the bytes, delivers them.
-  /// Errors: InvalidArgument when `buffer` gives an empty one.
+  /// Copies `data` through `buffer` and `buffer_updated`: how a test, or a transport that already
+  /// holds the bytes, delivers them. Errors: InvalidArgument when `buffer` gives an empty one.
   void data_received(BytesView data) final;
   [[nodiscard]] BufferedProtocol* buffered() noexcept final { return this; }
 };

@@ -1,6 +1,14 @@
 // The event loop as applications see it: time, connections, descriptors, threads, start and stop.
 #pragma once
 
+#include "address.hpp"
+#include "clock.hpp"
+#include "deferred.hpp"
+#include "factory.hpp"
+#include "listening_port.hpp"
+#include "unique_function.hpp"
+#include "watch.hpp"
+
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -10,20 +18,13 @@
 #include <type_traits>
 #include <utility>
 
-#include "address.hpp"
-#include "clock.hpp"
-#include "deferred.hpp"
-#include "factory.hpp"
-#include "listening_port.hpp"
-#include "unique_function.hpp"
-#include "watch.hpp"
-
 namespace weft {
 
 class Resolver;
 class ThreadPool;
 
-/// The three phases of a system event, in order. `during` begins when all that `before` returned is done.
+/// The three phases of a system event, in order. `during` begins when all that `before` returned is
+/// done.
 enum class Phase : std::uint8_t { before, during, after };
 enum class SystemEvent : std::uint8_t { startup, shutdown };
 /// Names a trigger for `remove_system_event_trigger`.
@@ -52,8 +53,9 @@ struct ConnectOptions {
   std::optional<Address> bind_address;
 };
 
-/// An event loop, and all that it can hand out. One thread runs it, and everything that it handed out belongs to that thread.
-/// Thread: only `call_from_thread`, `stop_from_thread` and `name` may be called from others.
+/// An event loop, and all that it can hand out. One thread runs it, and everything that it handed
+/// out belongs to that thread. Thread: only `call_from_thread`, `stop_from_thread` and `name` may
+/// be called from others.
 class Reactor : public Clock {
  public:
   ~Reactor() override;
@@ -69,8 +71,8 @@ class Reactor : public Clock {
   /// Runs the loop until `stop`; may be called again afterwards.
   /// Errors: AlreadyRunningError.
   virtual void run() = 0;
-  /// Begins an orderly shutdown, which ends `run`: triggers in their phases, then every connection is told.
-  /// Errors: NotRunningError when it does not run, or is stopping already.
+  /// Begins an orderly shutdown, which ends `run`: triggers in their phases, then every connection
+  /// is told. Errors: NotRunningError when it does not run, or is stopping already.
   virtual void stop() = 0;
   /// The same from any thread or signal context of ours; does nothing where `stop` would throw.
   virtual void stop_from_thread() noexcept = 0;
@@ -78,7 +80,8 @@ class Reactor : public Clock {
   [[nodiscard]] virtual bool running() const noexcept = 0;
   /// How long all of an orderly shutdown may take (10 s unless set).
   virtual void set_shutdown_deadline(Duration deadline) = 0;
-  /// Whether SIGINT and SIGTERM stop the reactor while it runs (the default), where the application has not taken them itself.
+  /// Whether SIGINT and SIGTERM stop the reactor while it runs (the default), where the application
+  /// has not taken them itself.
   virtual void set_stop_on_signals(bool on) = 0;
 
   /// Runs `callback` as soon as the reactor runs; at once when it does.
@@ -106,17 +109,19 @@ class Reactor : public Clock {
   /// Errors: AddressInUse, ListenError, thrown at once.
   virtual ListeningPort listen_tcp(Port port, std::shared_ptr<Factory> factory,
                                    const ListenOptions& options = {}) = 0;
-  /// Connects to the first address of `host` that answers. Fires after `connection_made` has returned, never inside this call; cancelling
-  /// it stops the attempt and closes what was opened.
-  /// Errors: ConnectionRefused, ConnectTimeout, NoRoute, ResolveError, BindError, NoProtocol, ConnectingCancelled, or what
-  /// `connection_made` threw.
+  /// Connects to the first address of `host` that answers. Fires after `connection_made` has
+  /// returned, never inside this call; cancelling it stops the attempt and closes what was opened.
+  /// Errors: ConnectionRefused, ConnectTimeout, NoRoute, ResolveError, BindError, NoProtocol,
+  /// ConnectingCancelled, or what `connection_made` threw.
   virtual Deferred<std::shared_ptr<Protocol>> connect_tcp(std::string host, Port port,
                                                           std::shared_ptr<Factory> factory,
                                                           const ConnectOptions& options = {}) = 0;
 
-  /// Calls `callback` each time the descriptor is ready, until the watch is cancelled or dropped. The descriptor stays the caller's.
-  /// Errors: AlreadyWatchedError when it is watched for the same interest; NotSupportedOnThisPlatform.
-  [[nodiscard]] virtual Watch watch(Descriptor descriptor, Interest interest, Callback callback) = 0;
+  /// Calls `callback` each time the descriptor is ready, until the watch is cancelled or dropped.
+  /// The descriptor stays the caller's. Errors: AlreadyWatchedError when it is watched for the same
+  /// interest; NotSupportedOnThisPlatform.
+  [[nodiscard]] virtual Watch watch(Descriptor descriptor, Interest interest,
+                                    Callback callback) = 0;
 
   /// Who looks names up for `connect_tcp`.
   [[nodiscard]] virtual Resolver& resolver() = 0;

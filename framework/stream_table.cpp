@@ -49,19 +49,44 @@ constexpr std::array<Row, stream_state_count> table{{
 constexpr std::array<std::string_view, stream_state_count> state_names{
     "open", "read_closed", "write_closed", "flushing", "closing_tls", "aborted", "closed"};
 
-constexpr std::array<std::string_view, stream_event_count> event_names{
-    "write",     "lose",  "abort",         "lose_write",
-    "pause",     "resume", "register_producer", "unregister_producer",
-    "start_tls", "data",  "end_of_stream", "error",
-    "timer",     "drained"};
+constexpr std::array<std::string_view, stream_event_count> event_names{"write",
+                                                                       "lose",
+                                                                       "abort",
+                                                                       "lose_write",
+                                                                       "pause",
+                                                                       "resume",
+                                                                       "register_producer",
+                                                                       "unregister_producer",
+                                                                       "start_tls",
+                                                                       "data",
+                                                                       "end_of_stream",
+                                                                       "error",
+                                                                       "timer",
+                                                                       "drained"};
 
-constexpr std::array<std::string_view, 23> action_names{
-    "ignore",        "send",           "send_for_producer", "begin_close",
-    "shorten_linger", "give_up",       "begin_half_close",  "hold",
-    "release",       "adopt_producer", "stop_producer",     "drop_producer",
-    "upgrade",       "refuse_upgrade", "deliver",           "discard",
-    "deliver_end",   "deliver_end_and_close", "fail",       "expire",
-    "send_end",      "finish",         "complete"};
+constexpr std::array<std::string_view, 23> action_names{"ignore",
+                                                        "send",
+                                                        "send_for_producer",
+                                                        "begin_close",
+                                                        "shorten_linger",
+                                                        "give_up",
+                                                        "begin_half_close",
+                                                        "hold",
+                                                        "release",
+                                                        "adopt_producer",
+                                                        "stop_producer",
+                                                        "drop_producer",
+                                                        "upgrade",
+                                                        "refuse_upgrade",
+                                                        "deliver",
+                                                        "discard",
+                                                        "deliver_end",
+                                                        "deliver_end_and_close",
+                                                        "fail",
+                                                        "expire",
+                                                        "send_end",
+                                                        "finish",
+                                                        "complete"};
 
 template <class Enum>
 constexpr std::size_t index(Enum value) noexcept {
@@ -74,8 +99,14 @@ const StreamCell& stream_cell(StreamState state, StreamEvent event) noexcept {
   return table[index(state)][index(event)];
 }
 
-std::string_view to_string(StreamState state) noexcept { return state_names[index(state)]; }
-std::string_view to_string(StreamEvent event) noexcept { return event_names[index(event)]; }
-std::string_view to_string(StreamAction action) noexcept { return action_names[index(action)]; }
+std::string_view to_string(StreamState state) noexcept {
+  return state_names[index(state)];
+}
+std::string_view to_string(StreamEvent event) noexcept {
+  return event_names[index(event)];
+}
+std::string_view to_string(StreamAction action) noexcept {
+  return action_names[index(action)];
+}
 
 }  // namespace weft

@@ -33,34 +33,35 @@ enum class StreamEvent : std::uint8_t {
   end_of_stream,
   error,
   timer,    // the linger time has passed
-  drained,  // everything written has gone out and no producer is registered; or the carrier's goodbye is done
+  drained,  // everything written has gone out and no producer is registered; or the carrier's
+            // goodbye is done
 };
 inline constexpr std::size_t stream_event_count = 14;
 
 enum class StreamAction : std::uint8_t {
   ignore,
-  send,                // keep the bytes until they have gone out
-  send_for_producer,   // the same, only while a producer is registered
-  begin_close,         // flush within the linger time, then close
-  shorten_linger,      // a second lose_connection: its linger time counts if it ends earlier
-  give_up,             // abort_connection
-  begin_half_close,    // send FIN when drained
-  hold,                // count a pause
-  release,             // count a resume
-  adopt_producer,      //
-  stop_producer,       // refuse it: tell it that there is nothing to produce for
-  drop_producer,       //
-  upgrade,             // TLS may start here
-  refuse_upgrade,      // a caller's bug
-  deliver,             // to the protocol, or keep while paused
-  discard,             //
-  deliver_end,         // eof_received
+  send,                   // keep the bytes until they have gone out
+  send_for_producer,      // the same, only while a producer is registered
+  begin_close,            // flush within the linger time, then close
+  shorten_linger,         // a second lose_connection: its linger time counts if it ends earlier
+  give_up,                // abort_connection
+  begin_half_close,       // send FIN when drained
+  hold,                   // count a pause
+  release,                // count a resume
+  adopt_producer,         //
+  stop_producer,          // refuse it: tell it that there is nothing to produce for
+  drop_producer,          //
+  upgrade,                // TLS may start here
+  refuse_upgrade,         // a caller's bug
+  deliver,                // to the protocol, or keep while paused
+  discard,                //
+  deliver_end,            // eof_received
   deliver_end_and_close,  // eof_received, and then both directions are done
-  fail,                // the carrier broke
-  expire,              // the linger time is over
-  send_end,            // FIN
-  finish,              // close the carrier, after its goodbye where it has one
-  complete,            // the goodbye is done: close the carrier
+  fail,                   // the carrier broke
+  expire,                 // the linger time is over
+  send_end,               // FIN
+  finish,                 // close the carrier, after its goodbye where it has one
+  complete,               // the goodbye is done: close the carrier
 };
 
 struct StreamCell {

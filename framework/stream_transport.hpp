@@ -1,17 +1,18 @@
-// What every stream transport and every fake is made of: all of Transport's promises, over a few primitives of a carrier.
+// What every stream transport and every fake is made of: all of Transport's promises, over a few
+// primitives of a carrier.
 #pragma once
-
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-#include <system_error>
 
 #include "detail/output_queue.hpp"
 #include "factory.hpp"
 #include "stream_table.hpp"
 #include "transport.hpp"
 #include "turn.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
 
 namespace weft {
 
@@ -25,22 +26,24 @@ class StreamOwner {
   virtual void connection_closed(StreamTransport& transport) noexcept = 0;
 };
 
-/// A byte stream by the table in stream_table.hpp. A carrier derives from it, implements the private primitives, and reports what happens with
-/// `received`, `ended`, `sent` and `broken`, from the loop and never from inside a primitive.
-/// Lifetime: made by std::make_shared. A carrier with an operation under way keeps it alive; so does its protocol until `connection_lost`.
+/// A byte stream by the table in stream_table.hpp. A carrier derives from it, implements the
+/// private primitives, and reports what happens with `received`, `ended`, `sent` and `broken`, from
+/// the loop and never from inside a primitive. Lifetime: made by std::make_shared. A carrier with
+/// an operation under way keeps it alive; so does its protocol until `connection_lost`.
 class StreamTransport : public Transport,
                         public Turn::Participant,
                         public std::enable_shared_from_this<StreamTransport> {
  public:
   static constexpr std::size_t default_high_water = 64 * 1024;
   static constexpr std::size_t default_low_water = 16 * 1024;
-  /// Long enough for a slow reader to take what is in flight, short enough that a dead one is not kept for ever.
+  /// Long enough for a slow reader to take what is in flight, short enough that a dead one is not
+  /// kept for ever.
   static constexpr Duration default_linger = std::chrono::seconds(30);
 
   ~StreamTransport() override;
 
-  /// Gives the connection its protocol and calls `connection_made`. Returns what that threw: the connection is then being aborted.
-  /// `owner` may be null.
+  /// Gives the connection its protocol and calls `connection_made`. Returns what that threw: the
+  /// connection is then being aborted. `owner` may be null.
   std::optional<Failure> establish(std::shared_ptr<Protocol> protocol,
                                    std::shared_ptr<StreamOwner> owner = nullptr);
 
@@ -88,7 +91,8 @@ class StreamTransport : public Transport,
   void broken(Failure reason);
   /// The goodbye that `begin_goodbye` began is done.
   void goodbye_done();
-  /// Whether the carrier shall read: asked before each read; changes are told by `reading_wanted_again`.
+  /// Whether the carrier shall read: asked before each read; changes are told by
+  /// `reading_wanted_again`.
   [[nodiscard]] bool reading_wanted() const noexcept;
   /// The protocol to read straight into, when it lends a buffer and reading is wanted.
   [[nodiscard]] BufferedProtocol* lender() const noexcept;
@@ -98,8 +102,8 @@ class StreamTransport : public Transport,
  private:
   /// Sends what it can of `pieces`, at once and without blocking.
   virtual SendResult try_send(std::span<const BytesView> pieces) noexcept = 0;
-  /// Waits until it can send, may send some of `pieces`, and calls `sent` or `broken`. The bytes stay where they are until then, also when
-  /// the connection is aborted meanwhile.
+  /// Waits until it can send, may send some of `pieces`, and calls `sent` or `broken`. The bytes
+  /// stay where they are until then, also when the connection is aborted meanwhile.
   virtual void send_later(std::span<const BytesView> pieces) = 0;
   /// `reading_wanted()` has become true.
   virtual void reading_wanted_again() = 0;
@@ -126,10 +130,12 @@ class StreamTransport : public Transport,
   void check_thread() const;
   void output_changed() noexcept;
   void lose(StreamEvent event, Duration linger);
-  void send_queued() noexcept;
+  /// True when some went out.
+  bool send_queued();
   void check_marks();
-  void check_drained();
+  void check_drained(bool progress);
   void arm_linger();
+  void linger_over();
   void finish();
   void end(Failure reason, bool abruptly) noexcept;
   void deliver(BytesView data);
@@ -156,6 +162,7 @@ class StreamTransport : public Transport,
   Streaming streaming_ = Streaming::push;
   bool sending_ = false;
   bool writing_paused_ = false;
+  bool producer_paused_ = false;
   bool end_sent_ = false;
   bool end_held_ = false;
   bool pull_due_ = false;

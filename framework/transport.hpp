@@ -1,22 +1,23 @@
 // What a protocol talks through: one connection, whatever carries it.
 #pragma once
 
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <span>
-
 #include "address.hpp"
 #include "bytes.hpp"
 #include "clock.hpp"
 #include "producer.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
 
 namespace weft {
 
 /// What TCP can do and other carriers cannot.
 class TcpControl {
  public:
-  /// True sends small writes at once (the default); false lets the system collect them (Nagle's algorithm).
+  /// True sends small writes at once (the default); false lets the system collect them (Nagle's
+  /// algorithm).
   virtual void set_no_delay(bool on) = 0;
   [[nodiscard]] virtual bool no_delay() const = 0;
   /// True has the system probe a silent peer.
@@ -27,44 +28,48 @@ class TcpControl {
   ~TcpControl() = default;
 };
 
-/// One end of a byte stream. Nothing here blocks, and nothing throws because of what became of the connection: that is told by
-/// `Protocol::connection_lost`. A transport whose connection is gone ignores what it is asked.
-/// Thread: that of its clock's loop; debug builds throw WrongThreadError from any other.
+/// One end of a byte stream. Nothing here blocks, and nothing throws because of what became of the
+/// connection: that is told by `Protocol::connection_lost`. A transport whose connection is gone
+/// ignores what it is asked. Thread: that of its clock's loop; debug builds throw WrongThreadError
+/// from any other.
 class Transport {
  public:
   virtual ~Transport();
 
-  /// Sends `data` after all that was written before. What one callback writes goes out together when it returns. Dropped after
-  /// `lose_connection`, unless a registered producer is finishing, and after `lose_write_connection`.
+  /// Sends `data` after all that was written before. What one callback writes goes out together
+  /// when it returns. Dropped after `lose_connection`, unless a registered producer is finishing,
+  /// and after `lose_write_connection`.
   virtual void write(BytesView data) = 0;
   /// The same, keeping a reference instead of a copy.
   virtual void write(Bytes data) = 0;
   /// The same as writing each piece in turn.
   virtual void write_sequence(std::span<const BytesView> pieces) = 0;
 
-  /// Closes once everything written has gone out and a registered producer has been unregistered. The protocol receives no more
-  /// data. When that takes longer than the linger time (30 s unless set), the connection is aborted with LingerTimeout.
+  /// Closes once everything written has gone out and a registered producer has been unregistered.
+  /// The protocol receives no more data. When that takes longer than the linger time (30 s unless
+  /// set), the connection is aborted with LingerTimeout.
   virtual void lose_connection() = 0;
   /// The same with a linger time of its own.
   virtual void lose_connection(Duration linger) = 0;
-  /// Closes now; what is unsent is dropped, and the peer sees a reset where the carrier has such a thing.
+  /// Closes now; what is unsent is dropped, and the peer sees a reset where the carrier has such a
+  /// thing.
   virtual void abort_connection() = 0;
-  /// Tells the peer that no more will come, once everything written has gone out and a registered producer has been unregistered;
-  /// receiving goes on.
+  /// Tells the peer that no more will come, once everything written has gone out and a registered
+  /// producer has been unregistered; receiving goes on.
   virtual void lose_write_connection() = 0;
 
   /// Holds back data until `resume_producing`. Counted: two who pause must both resume.
   virtual void pause_producing() = 0;
   virtual void resume_producing() = 0;
 
-  /// Has `producer` fill this transport at its pace. When the connection is already closing, the producer is stopped at once.
-  /// Errors: ProducerAlreadyRegisteredError.
+  /// Has `producer` fill this transport at its pace. When the connection is already closing, the
+  /// producer is stopped at once. Errors: ProducerAlreadyRegisteredError.
   virtual void register_producer(std::shared_ptr<Producer> producer, Streaming streaming) = 0;
   /// The producer has written its last; nothing happens when none is registered.
   virtual void unregister_producer() = 0;
 
-  /// Sets the marks at which `pause_writing` and `resume_writing` are called (64 KiB and 16 KiB unless set).
-  /// Errors: InvalidArgument when `low` is above `high`.
+  /// Sets the marks at which `pause_writing` and `resume_writing` are called (64 KiB and 16 KiB
+  /// unless set). Errors: InvalidArgument when `low` is above `high`.
   virtual void set_write_buffer_limits(std::size_t high, std::size_t low) = 0;
   /// What is written and not yet sent.
   [[nodiscard]] virtual std::size_t write_buffer_size() const = 0;

@@ -1,8 +1,9 @@
 #include "turn.hpp"
 
-#include <new>
-
+#include "error.hpp"
 #include "logging.hpp"
+
+#include <new>
 
 namespace weft {
 
@@ -99,6 +100,12 @@ void Turn::end_participants() noexcept {
     participant->loop_ended();
   }
   next_to_end_ = nullptr;
+}
+
+void Turn::refuse_thread() {
+  throw WrongThreadError(
+      "This belongs to a reactor that runs in another thread; hand the call over with "
+      "Reactor::call_from_thread.");
 }
 
 void Turn::report(std::string_view what, const Failure& failure) noexcept {

@@ -1,32 +1,33 @@
 // The one way into user code: what happens before, after and around every callback.
 #pragma once
 
+#include "failure.hpp"
+
 #include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "failure.hpp"
-
 namespace weft {
 
 class Reactor;
 
-/// Every callback into user code (protocol, timer, deferred, thread call) is entered through `enter`. When the outermost one
-/// returns, the turn is over: what it wrote is flushed, and what it let go of is destroyed.
-/// Each clock has one, and all that belongs to that clock's loop shares it.
+/// Every callback into user code (protocol, timer, deferred, thread call) is entered through
+/// `enter`. When the outermost one returns, the turn is over: what it wrote is flushed, and what it
+/// let go of is destroyed. Each clock has one, and all that belongs to that clock's loop shares it.
 class Turn {
  public:
-  /// Somebody who wants to be called when the turn is over (`flush`), or from the loop, outside of every callback (`wake`).
-  /// Lifetime: the turn keeps it alive while it is queued, and knows all that live. Queueing allocates nothing.
+  /// Somebody who wants to be called when the turn is over (`flush`), or from the loop, outside of
+  /// every callback (`wake`). Lifetime: the turn keeps it alive while it is queued, and knows all
+  /// that live. Queueing allocates nothing.
   class Participant {
    public:
     Participant(const Participant&) = delete;
     Participant& operator=(const Participant&) = delete;
+    virtual ~Participant();
 
    protected:
     explicit Participant(Turn& turn) noexcept;
-    ~Participant();
     /// The turn it belongs to; null once that is gone.
     [[nodiscard]] Turn* turn() const noexcept { return turn_; }
 
@@ -97,10 +98,12 @@ class Turn {
   /// Runs `callback` as user code; what it throws is logged, with `what` saying what was running.
   template <class Callback>
   void enter_logged(std::string_view what, Callback&& callback) {
-    enter(std::forward<Callback>(callback), [what](const Failure& failure) { report(what, failure); });
+    enter(std::forward<Callback>(callback),
+          [what](const Failure& failure) { report(what, failure); });
   }
 
-  /// Has `participant.flush()` called when this turn is over; outside of every callback, when the loop comes round.
+  /// Has `participant.flush()` called when this turn is over; outside of every callback, when the
+  /// loop comes round.
   void flush_later(const std::shared_ptr<Participant>& participant) noexcept;
   /// Has `participant.wake()` called when the loop comes round, outside of every callback.
   void wake_later(const std::shared_ptr<Participant>& participant) noexcept;
@@ -117,6 +120,14 @@ class Turn {
   /// Tells every participant that the loop ends.
   void end_participants() noexcept;
 
+  /// From now on this thread runs the loop; until then any may prepare it.
+  void claim_thread() noexcept { thread_ = &thread_mark_; }
+  void release_thread() noexcept { thread_ = nullptr; }
+  /// Errors: WrongThreadError when another thread has claimed it.
+  void check_thread() const {
+    if (thread_ != nullptr && thread_ != &thread_mark_) refuse_thread();
+  }
+
   /// True while a callback of this turn runs.
   [[nodiscard]] bool inside() const noexcept { return depth_ > 0; }
   [[nodiscard]] Reactor* reactor() const noexcept { return reactor_; }
@@ -126,11 +137,15 @@ class Turn {
 
  private:
   static void report(std::string_view what, const Failure& failure) noexcept;
+  [[noreturn]] static void refuse_thread();
   void flush_all() noexcept;
 
   static inline thread_local Turn* current_ = nullptr;
+  // Its address is this thread's name.
+  static inline thread_local char thread_mark_ = 0;
 
   Reactor* reactor_;
+  const char* thread_ = nullptr;
   int depth_ = 0;
   bool settling_ = false;
   Participant* participants_ = nullptr;

@@ -12,8 +12,8 @@ namespace weft {
 template <class Signature>
 class UniqueFunction;
 
-/// Move-only owner of a callable. Callables of up to six pointers are stored inside and cost no allocation.
-/// Errors: calling an empty one throws std::bad_function_call.
+/// Move-only owner of a callable. Callables of up to six pointers are stored inside and cost no
+/// allocation. Errors: calling an empty one throws std::bad_function_call.
 template <class R, class... Args>
 class UniqueFunction<R(Args...)> {
  public:
@@ -21,9 +21,8 @@ class UniqueFunction<R(Args...)> {
   UniqueFunction(std::nullptr_t) noexcept {}
 
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> &&
-             std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-  UniqueFunction(F&& callable) {
+  requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> &&
+           std::is_invocable_r_v<R, std::decay_t<F>&, Args...>) UniqueFunction(F&& callable) {
     using Stored = std::decay_t<F>;
     if constexpr (fits_inside<Stored>) {
       ::new (storage()) Stored(std::forward<F>(callable));
@@ -62,8 +61,8 @@ class UniqueFunction<R(Args...)> {
 
   static constexpr std::size_t room = 6 * sizeof(void*);
   template <class F>
-  static constexpr bool fits_inside = sizeof(F) <= room && alignof(F) <= alignof(void*) &&
-                                      std::is_nothrow_move_constructible_v<F>;
+  static constexpr bool fits_inside =
+      sizeof(F) <= room && alignof(F) <= alignof(void*) && std::is_nothrow_move_constructible_v<F>;
 
   template <class F>
   static constexpr Operations inside{

@@ -12,7 +12,8 @@ using Descriptor = std::intptr_t;
 /// What a descriptor is watched for.
 enum class Interest : std::uint8_t { readable, writable };
 
-/// Keeps a descriptor watched; destroying or cancelling it ends that, after which the callback is not called again.
+/// Keeps a descriptor watched; destroying or cancelling it ends that, after which the callback is
+/// not called again.
 class Watch {
  public:
   /// What a reactor implements.

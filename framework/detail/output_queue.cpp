@@ -10,7 +10,8 @@ namespace {
 
 // Small writes of one turn gather in a block; a larger one costs a copy of its own size.
 constexpr std::size_t block_size = 4096;
-// Blocks and entry lists kept by each thread so that steady traffic allocates nothing, yet idle connections hold none.
+// Blocks and entry lists kept by each thread so that steady traffic allocates nothing, yet idle
+// connections hold none.
 constexpr std::size_t max_spare_blocks = 64;
 
 struct SpareBlocks {
@@ -60,7 +61,9 @@ struct OutputQueue::Entry {
   std::size_t end = 0;
 };
 
-OutputQueue::~OutputQueue() { clear(); }
+OutputQueue::~OutputQueue() {
+  clear();
+}
 
 void OutputQueue::reserve_entries(std::size_t count) {
   if (entries_.size() + count <= entries_.capacity()) return;
@@ -110,8 +113,10 @@ void OutputQueue::append(Bytes data) {
 
 std::span<const BytesView> OutputQueue::front(Pieces& pieces) const noexcept {
   const std::size_t count = std::min(entries_.size() - first_, max_pieces);
-  for (std::size_t i = 0; i < count; ++i) pieces[i] = entries_[first_ + i].unsent();
-  return std::span(pieces).first(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::construct_at(&pieces.views[i], entries_[first_ + i].unsent());
+  }
+  return {pieces.views.data(), count};
 }
 
 void OutputQueue::drop_front() noexcept {
@@ -136,6 +141,8 @@ void OutputQueue::consume(std::size_t count) noexcept {
   }
 }
 
-void OutputQueue::clear() noexcept { consume(size_); }
+void OutputQueue::clear() noexcept {
+  consume(size_);
+}
 
 }  // namespace weft::detail

@@ -1,5 +1,8 @@
-// What a transport has been given to send and has not sent yet: small writes copied together, Bytes by reference.
+// What a transport has been given to send and has not sent yet: small writes copied together, Bytes
+// by reference.
 #pragma once
+
+#include "../bytes.hpp"
 
 #include <array>
 #include <cstddef>
@@ -7,18 +10,22 @@
 #include <span>
 #include <vector>
 
-#include "../bytes.hpp"
-
 namespace weft::detail {
 
-/// A queue of bytes that gives out its front as pieces for one vectored send. Pieces stay where they are until consumed.
+/// A queue of bytes that gives out its front as pieces for one vectored send. Pieces stay where
+/// they are until consumed.
 class OutputQueue {
  public:
-  /// Enough for one vectored send everywhere (POSIX promises 16, Linux takes 1,024, Asio passes on 64).
+  /// Enough for one vectored send everywhere (POSIX promises 16, Linux takes 1,024, Asio passes on
+  /// 64).
   static constexpr std::size_t max_pieces = 64;
-  using Pieces = std::array<BytesView, max_pieces>;
+  /// Room for the pieces of one send, on the stack and not initialised.
+  union Pieces {
+    Pieces() noexcept {}
+    std::array<BytesView, max_pieces> views;
+  };
 
-  OutputQueue() noexcept = default;
+  OutputQueue() noexcept;
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
   ~OutputQueue();

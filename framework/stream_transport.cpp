@@ -1,0 +1,492 @@
+#include "stream_transport.hpp"
+
+#include "census.hpp"
+#include "error.hpp"
+#include "logging.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace weft {
+
+StreamOwner::~StreamOwner() = default;
+
+StreamTransport::StreamTransport(Clock& clock) noexcept
+    : Turn::Participant(clock.turn()), clock_(clock) {}
+
+StreamTransport::~StreamTransport() = default;
+
+// ---- small questions
+
+const StreamCell& StreamTransport::take(StreamEvent event) noexcept {
+  const StreamCell& cell = stream_cell(state_, event);
+  state_ = cell.next;
+  return cell;
+}
+
+bool StreamTransport::ended_for_good() const noexcept {
+  return state_ == StreamState::aborted || state_ == StreamState::closed;
+}
+
+bool StreamTransport::connected() const {
+  return !ended_for_good();
+}
+
+std::size_t StreamTransport::write_buffer_size() const {
+  return ended_for_good() ? 0 : output_.size();
+}
+
+bool StreamTransport::reading_wanted() const noexcept {
+  switch (state_) {
+    case StreamState::open:
+    case StreamState::write_closed:
+      return pauses_ == 0 && held_input_.empty() && !end_held_;
+    case StreamState::flushing:
+    case StreamState::closing_tls:
+      // What comes now is discarded, so that a peer who sends before it reads is not stuck, and
+      // unread input does not turn our close into a reset.
+      return true;
+    default:
+      return false;
+  }
+}
+
+BufferedProtocol* StreamTransport::lender() const noexcept {
+  const bool delivering = state_ == StreamState::open || state_ == StreamState::write_closed;
+  return delivering && reading_wanted() ? buffered_ : nullptr;
+}
+
+void StreamTransport::check_thread() const {
+#ifndef NDEBUG
+  if (turn() != nullptr) turn()->check_thread();
+#endif
+}
+
+// ---- into user code
+
+template <class F>
+void StreamTransport::call_user(F&& callback) {
+  turn()->enter(std::forward<F>(callback),
+                [this](const Failure& failure) { callback_threw(failure); });
+}
+
+void StreamTransport::callback_threw(const Failure& failure) noexcept {
+  try {
+    log_failure("connection",
+                "A callback of the connection with " + peer().text() + " threw; it is aborted",
+                failure);
+  } catch (...) {
+    log_failure("connection", "A callback of a connection threw; it is aborted", failure);
+  }
+  abort_connection(failure);
+}
+
+std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> protocol,
+                                                  std::shared_ptr<StreamOwner> owner) {
+  const auto self = shared_from_this();
+  protocol_ = std::move(protocol);
+  owner_ = std::move(owner);
+  buffered_ = protocol_->buffered();
+  census().connections.fetch_add(1, std::memory_order_relaxed);
+  std::optional<Failure> thrown;
+  turn()->enter([&] { protocol_->make_connection(self); },
+                [&](const Failure& failure) {
+                  thrown = failure;
+                  callback_threw(failure);
+                });
+  if (!thrown && reading_wanted()) reading_wanted_again();
+  return thrown;
+}
+
+// ---- what users ask for
+
+void StreamTransport::output_changed() noexcept {
+  if (turn() != nullptr && !ended_for_good()) turn()->flush_later(shared_from_this());
+}
+
+bool StreamTransport::writable_now() noexcept {
+  switch (take(StreamEvent::write).action) {
+    case StreamAction::send:
+      return true;
+    case StreamAction::send_for_producer:
+      return producer_ != nullptr;
+    default:
+      return false;
+  }
+}
+
+void StreamTransport::write(BytesView data) {
+  check_thread();
+  if (!writable_now()) return;
+  output_.append(data);
+  output_changed();
+}
+
+void StreamTransport::write(Bytes data) {
+  check_thread();
+  if (!writable_now()) return;
+  output_.append(std::move(data));
+  output_changed();
+}
+
+void StreamTransport::write_sequence(std::span<const BytesView> pieces) {
+  check_thread();
+  if (!writable_now()) return;
+  for (const BytesView piece : pieces)
+    output_.append(piece);
+  output_changed();
+}
+
+void StreamTransport::lose_connection() {
+  lose(StreamEvent::lose, linger_);
+}
+
+void StreamTransport::lose_connection(Duration linger) {
+  lose(StreamEvent::lose, linger);
+}
+
+void StreamTransport::lose_write_connection() {
+  lose(StreamEvent::lose_write, linger_);
+}
+
+void StreamTransport::lose(StreamEvent event, Duration linger) {
+  check_thread();
+  const bool was_reading = reading_wanted();
+  switch (take(event).action) {
+    case StreamAction::begin_close:
+      linger_ = linger;
+      held_input_.clear();
+      end_held_ = false;
+      if (!was_reading) reading_wanted_again();
+      output_changed();
+      break;
+    case StreamAction::shorten_linger:
+      if (linger < linger_) {
+        linger_ = linger;
+        linger_call_.cancel_if_active();
+        output_changed();
+      }
+      break;
+    case StreamAction::begin_half_close:
+      output_changed();
+      break;
+    default:
+      break;
+  }
+}
+
+void StreamTransport::abort_connection() {
+  check_thread();
+  if (ended_for_good()) return;
+  abort_connection(Failure(ConnectionAborted("This side aborted the connection.", peer())));
+}
+
+void StreamTransport::abort_connection(Failure reason) {
+  if (take(StreamEvent::abort).action == StreamAction::give_up) end(std::move(reason), true);
+}
+
+void StreamTransport::pause_producing() {
+  check_thread();
+  if (take(StreamEvent::pause).action == StreamAction::hold) ++pauses_;
+}
+
+void StreamTransport::resume_producing() {
+  check_thread();
+  if (take(StreamEvent::resume).action != StreamAction::release) return;
+  if (pauses_ == 0 || --pauses_ > 0) return;
+  if (reading_wanted()) {
+    reading_wanted_again();
+  } else if (turn() != nullptr) {
+    turn()->wake_later(shared_from_this());
+  }
+}
+
+void StreamTransport::register_producer(std::shared_ptr<Producer> producer, Streaming streaming) {
+  check_thread();
+  if (producer == nullptr) {
+    throw InvalidArgument("A transport was given no producer; pass an object.");
+  }
+  if (producer_ != nullptr) {
+    throw ProducerAlreadyRegisteredError(
+        "The connection with " + peer().text() +
+        " has a producer already; unregister it before another one is registered.");
+  }
+  if (take(StreamEvent::register_producer).action != StreamAction::adopt_producer) {
+    producer->stop_producing();
+    return;
+  }
+  producer_ = std::move(producer);
+  streaming_ = streaming;
+  producer_paused_ = false;
+  if (streaming == Streaming::pull) {
+    pull_due_ = true;
+    turn()->wake_later(shared_from_this());
+  }
+  output_changed();
+}
+
+void StreamTransport::unregister_producer() {
+  check_thread();
+  take(StreamEvent::unregister_producer);
+  pull_due_ = false;
+  if (producer_ == nullptr) return;
+  if (turn() != nullptr) turn()->release_later(std::move(producer_));
+  producer_ = nullptr;
+  output_changed();
+}
+
+void StreamTransport::set_write_buffer_limits(std::size_t high, std::size_t low) {
+  check_thread();
+  if (low > high) {
+    throw InvalidArgument("The low-water mark (" + std::to_string(low) +
+                          " bytes) is above the high-water mark (" + std::to_string(high) +
+                          "); give the high one first.");
+  }
+  high_water_ = high;
+  low_water_ = low;
+  output_changed();
+}
+
+// ---- what the carrier reports
+
+void StreamTransport::received(BytesView data) {
+  if (data.empty() || take(StreamEvent::data).action != StreamAction::deliver) return;
+  if (pauses_ == 0 && held_input_.empty()) {
+    deliver(data);
+    return;
+  }
+  try {
+    held_input_.append(data.text());
+  } catch (...) {
+    broken(Failure::current());
+  }
+}
+
+void StreamTransport::received_in_place(std::size_t count) {
+  if (take(StreamEvent::data).action != StreamAction::deliver) return;
+  call_user([&] { buffered_->buffer_updated(count); });
+}
+
+void StreamTransport::deliver(BytesView data) {
+  call_user([&] { protocol_->data_received(data); });
+}
+
+void StreamTransport::ended() {
+  const bool gated = state_ == StreamState::open || state_ == StreamState::write_closed;
+  if (gated && (pauses_ > 0 || !held_input_.empty())) {
+    end_held_ = true;
+    return;
+  }
+  deliver_end(take(StreamEvent::end_of_stream).action);
+}
+
+void StreamTransport::deliver_end(StreamAction action) {
+  switch (action) {
+    case StreamAction::deliver_end:
+      call_user([&] { protocol_->eof_received(); });
+      break;
+    case StreamAction::deliver_end_and_close:
+      call_user([&] { protocol_->eof_received(); });
+      output_changed();
+      break;
+    case StreamAction::complete:
+      end(Failure(ConnectionDone(peer())), false);
+      break;
+    default:
+      break;
+  }
+}
+
+void StreamTransport::sent(std::size_t count) {
+  sending_ = false;
+  if (ended_for_good()) {
+    output_.clear();
+    return;
+  }
+  output_.consume(count);
+  flush();
+}
+
+void StreamTransport::broken(Failure reason) {
+  switch (take(StreamEvent::error).action) {
+    case StreamAction::fail:
+      end(std::move(reason), true);
+      break;
+    case StreamAction::complete:
+      end(Failure(ConnectionDone(peer())), false);
+      break;
+    default:
+      break;
+  }
+}
+
+void StreamTransport::goodbye_done() {
+  if (state_ != StreamState::closing_tls) return;
+  take(StreamEvent::drained);
+  end(Failure(ConnectionDone(peer())), false);
+}
+
+// ---- sending
+
+void StreamTransport::flush() noexcept {
+  if (ended_for_good()) return;
+  try {
+    const Turn::Scope scope(*turn());
+    const bool progress = send_queued();
+    check_marks();
+    check_drained(progress);
+    arm_linger();
+  } catch (...) {
+    broken(Failure::current());
+  }
+}
+
+bool StreamTransport::send_queued() {
+  bool progress = false;
+  detail::OutputQueue::Pieces pieces;
+  while (!sending_ && !output_.empty() && !ended_for_good()) {
+    const SendResult result = try_send(output_.front(pieces));
+    if (result.error) {
+      broken(failure_from(result.error));
+      return false;
+    }
+    output_.consume(result.taken);
+    progress = true;
+    if (result.blocked && !output_.empty()) {
+      sending_ = true;
+      send_later(output_.front(pieces));
+    }
+  }
+  return progress;
+}
+
+void StreamTransport::check_marks() {
+  const std::size_t size = output_.size();
+  const bool over = writing_paused_ ? size > low_water_ : size > high_water_;
+  if (over != writing_paused_) {
+    writing_paused_ = over;
+    if (state_ == StreamState::open || state_ == StreamState::read_closed) {
+      call_user([&] { over ? protocol_->pause_writing() : protocol_->resume_writing(); });
+    }
+  }
+  if (producer_ == nullptr || streaming_ != Streaming::push || ended_for_good()) return;
+  if (std::exchange(producer_paused_, writing_paused_) == writing_paused_) return;
+  call_user([producer = producer_, over] {
+    over ? producer->pause_producing() : producer->resume_producing();
+  });
+}
+
+void StreamTransport::check_drained(bool progress) {
+  if (sending_ || !output_.empty() || ended_for_good()) return;
+  if (producer_ != nullptr) {
+    if (streaming_ != Streaming::pull || !progress) return;
+    pull_due_ = true;
+    turn()->wake_later(shared_from_this());
+    return;
+  }
+  if (end_sent_ && state_ == StreamState::write_closed) return;
+  if (state_ == StreamState::closing_tls) return;
+  switch (take(StreamEvent::drained).action) {
+    case StreamAction::send_end:
+      end_sent_ = true;
+      send_end();
+      break;
+    case StreamAction::finish:
+      finish();
+      break;
+    default:
+      break;
+  }
+}
+
+void StreamTransport::finish() {
+  if (begin_goodbye()) return;
+  take(StreamEvent::drained);
+  end(Failure(ConnectionDone(peer())), false);
+}
+
+void StreamTransport::arm_linger() {
+  const bool closing = state_ == StreamState::flushing || state_ == StreamState::closing_tls;
+  if (!closing || linger_call_.active()) return;
+  linger_call_ = clock_.call_later(linger_, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->linger_over();
+  });
+}
+
+void StreamTransport::linger_over() {
+  if (take(StreamEvent::timer).action != StreamAction::expire) return;
+  end(Failure(LingerTimeout("The peer did not take what was written within the linger time; the "
+                            "connection was aborted.",
+                            peer())),
+      true);
+}
+
+// ---- the end
+
+void StreamTransport::end(Failure reason, bool abruptly) noexcept {
+  loss_ = std::move(reason);
+  linger_call_.cancel_if_active();
+  held_input_ = std::string();
+  end_held_ = false;
+  // What the carrier is still sending must stay where it is until it says so.
+  if (!sending_) output_.clear();
+  abruptly ? close_abruptly() : close_in_order();
+  if (turn() != nullptr) turn()->wake_later(shared_from_this());
+}
+
+void StreamTransport::wake() noexcept {
+  const Turn::Scope scope(*turn());
+  if (loss_) {
+    deliver_loss();
+    return;
+  }
+  deliver_held();
+  resume_pull_producer();
+}
+
+void StreamTransport::deliver_held() {
+  if (pauses_ > 0 || ended_for_good()) return;
+  if (!held_input_.empty()) {
+    const auto data = std::exchange(held_input_, {});
+    if (take(StreamEvent::data).action == StreamAction::deliver) deliver(data);
+  }
+  if (pauses_ == 0 && end_held_) {
+    end_held_ = false;
+    deliver_end(take(StreamEvent::end_of_stream).action);
+  }
+  if (reading_wanted()) reading_wanted_again();
+}
+
+void StreamTransport::resume_pull_producer() {
+  if (producer_ == nullptr || streaming_ != Streaming::pull || ended_for_good()) return;
+  if (sending_ || !output_.empty() || !std::exchange(pull_due_, false)) return;
+  call_user([producer = producer_] { producer->resume_producing(); });
+}
+
+void StreamTransport::deliver_loss() {
+  if (protocol_ == nullptr) return;
+  if (producer_ != nullptr) {
+    turn()->enter_logged(
+        "A producer's stop_producing threw",
+        [producer = std::exchange(producer_, nullptr)] { producer->stop_producing(); });
+  }
+  turn()->enter_logged("A protocol's connection_lost threw",
+                       [&] { protocol_->connection_lost(*loss_); });
+  census().connections.fetch_sub(1, std::memory_order_relaxed);
+  if (owner_ != nullptr) std::exchange(owner_, nullptr)->connection_closed(*this);
+  turn()->release_later(std::exchange(protocol_, nullptr));
+}
+
+void StreamTransport::loop_ended() noexcept {
+  const auto self = weak_from_this().lock();
+  if (self == nullptr) return;
+  if (!ended_for_good()) {
+    const bool cut_off = !output_.empty();
+    take(StreamEvent::abort);
+    end(Failure(ConnectionLost("The reactor stopped while the connection was open.", peer())),
+        cut_off);
+  }
+  deliver_loss();
+}
+
+}  // namespace weft
