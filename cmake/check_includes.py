@@ -89,7 +89,7 @@ class Checker:
     def check_file(self, folder, path):
         self.check_shape(folder, path)
         self.check_listed(folder, path)
-        is_test = path.name.endswith("_test.cpp")
+        is_test = path.stem.endswith("_test")
         for number, quoted, name in self.includes(path):
             if quoted:
                 self.check_relative(folder, path, number, name, is_test)
@@ -154,8 +154,9 @@ class Checker:
                 self.fault(path, number, "write TODO(#issue), or do it")
 
     def check_listed(self, folder, path):
-        """A header in detail/ need not be listed, unless a public one includes it."""
-        if not self.listed(path) and not (path.suffix == ".hpp" and "detail" in path.parts):
+        """A header for detail/ or for tests need not be listed, unless a public one includes it."""
+        inner = "detail" in path.parts or path.stem.endswith("_test")
+        if not self.listed(path) and not (path.suffix == ".hpp" and inner):
             self.fault(path, 1, f"{folder}/CMakeLists.txt does not list it")
 
     def listed(self, path):
@@ -165,7 +166,8 @@ class Checker:
             r"[\s()]+", listing.read_text())
 
     def check_installed(self):
-        public = [p for p in self.edges if p.suffix == ".hpp" and "detail" not in p.parts]
+        public = [p for p in self.edges if p.suffix == ".hpp" and "detail" not in p.parts
+                  and not p.stem.endswith("_test")]
         reached = set()
         while public:
             path = public.pop()
