@@ -1,0 +1,85 @@
+#include "failure.hpp"
+
+#include "error.hpp"
+
+#include <cstdlib>
+#include <cxxabi.h>
+#include <new>
+#include <typeinfo>
+
+namespace weft {
+
+namespace {
+
+// What was thrown and is no std::exception: an int, say.
+class UnknownException final : public Error {
+ public:
+  UnknownException()
+      : Error("Something was thrown that is no std::exception; throw types that derive from it.") {}
+};
+
+}  // namespace
+
+Failure::Held::~Held() = default;
+
+struct Failure::HeldThrown final : Held {
+  HeldThrown(std::exception_ptr exception, const std::exception* object, SourceLocation made)
+      : Held(made), thrown(std::move(exception)), seen(object) {}
+  [[nodiscard]] const std::exception& error() const noexcept override { return *seen; }
+  [[noreturn]] void raise() const override { std::rethrow_exception(thrown); }
+  [[nodiscard]] std::exception_ptr pointer() const noexcept override { return thrown; }
+
+  // Keeps the exception object alive, so that `seen` may point into it.
+  std::exception_ptr thrown;
+  const std::exception* seen;
+};
+
+Failure::Failure(const std::exception_ptr& thrown, SourceLocation where) noexcept
+    : Failure([&]() noexcept {
+        static const Failure out_of_memory{std::bad_alloc()};
+        try {
+          if (thrown == nullptr) return Failure(UnknownException(), where);
+          try {
+            std::rethrow_exception(thrown);
+          } catch (const std::exception& error) {
+            return Failure(std::make_shared<const HeldThrown>(thrown, &error, where));
+          } catch (...) {
+            return Failure(UnknownException(), where);
+          }
+        } catch (...) {
+          return out_of_memory;
+        }
+      }()) {}
+
+Failure Failure::current(SourceLocation where) noexcept {
+  return Failure(std::current_exception(), where);
+}
+
+const std::exception& Failure::error() const noexcept {
+  return held_->error();
+}
+
+void Failure::raise() const {
+  held_->raise();
+}
+
+std::exception_ptr Failure::exception() const noexcept {
+  return held_->pointer();
+}
+
+std::string Failure::message() const {
+  return error().what();
+}
+
+std::string Failure::type_name() const {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(typeid(error()).name(), nullptr, nullptr, &status), &std::free);
+  return status == 0 ? name.get() : typeid(error()).name();
+}
+
+SourceLocation Failure::where() const noexcept {
+  return held_->where;
+}
+
+}  // namespace weft

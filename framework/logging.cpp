@@ -1,0 +1,110 @@
+#include "logging.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+namespace weft {
+
+namespace {
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::trace:
+      return spdlog::level::trace;
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
+    case LogLevel::off:
+      break;
+  }
+  return spdlog::level::off;
+}
+
+class SpdlogSink final : public LogSink {
+ public:
+  SpdlogSink() : logger_("weft", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+    logger_.set_level(spdlog::level::trace);
+    logger_.flush_on(spdlog::level::trace);
+  }
+  void write(const LogRecord& record) override {
+    const auto level = spdlog_level(record.level);
+    if (record.failure == nullptr) {
+      logger_.log(level, "{}: {}", record.component, record.message);
+      return;
+    }
+    logger_.log(level, "{}: {}: {}: {} (made at {}:{})", record.component, record.message,
+                record.failure->type_name(), record.failure->message(),
+                record.failure->where().file_name(), record.failure->where().line());
+  }
+
+ private:
+  spdlog::logger logger_;
+};
+
+struct Sinks {
+  std::mutex mutex;
+  std::shared_ptr<LogSink> chosen;
+  std::shared_ptr<LogSink> standard;
+
+  std::shared_ptr<LogSink> current() {
+    const std::lock_guard lock(mutex);
+    if (chosen != nullptr) return chosen;
+    if (standard == nullptr) standard = std::make_shared<SpdlogSink>();
+    return standard;
+  }
+};
+
+// Never destroyed: something may be logged while the program's statics are.
+Sinks& sinks() {
+  static auto* const all = new Sinks;
+  return *all;
+}
+
+std::atomic<LogLevel> lowest_level{LogLevel::info};
+
+void write(const LogRecord& record) noexcept {
+  if (!log_enabled(record.level)) return;
+  try {
+    sinks().current()->write(record);
+  } catch (...) {
+    // Logging must not break what it reports on, and there is nobody left to tell.
+    return;
+  }
+}
+
+}  // namespace
+
+LogSink::~LogSink() = default;
+
+std::shared_ptr<LogSink> set_log_sink(std::shared_ptr<LogSink> sink) {
+  const std::lock_guard lock(sinks().mutex);
+  return std::exchange(sinks().chosen, std::move(sink));
+}
+
+void set_log_level(LogLevel level) noexcept {
+  lowest_level.store(level, std::memory_order_relaxed);
+}
+
+bool log_enabled(LogLevel level) noexcept {
+  return level >= lowest_level.load(std::memory_order_relaxed) && level != LogLevel::off;
+}
+
+void log(LogLevel level, std::string_view component, std::string_view message) noexcept {
+  write({level, component, message, nullptr});
+}
+
+void log_failure(std::string_view component, std::string_view message,
+                 const Failure& failure) noexcept {
+  write({LogLevel::error, component, message, &failure});
+}
+
+}  // namespace weft
