@@ -23,8 +23,8 @@ class UnknownException final : public Error {
 Failure::Held::~Held() = default;
 
 struct Failure::HeldThrown final : Held {
-  HeldThrown(std::exception_ptr exception, const std::exception* object, SourceLocation made)
-      : Held(made), thrown(std::move(exception)), seen(object) {}
+  HeldThrown(std::exception_ptr exception, const std::exception* object) noexcept
+      : Held({}), thrown(std::move(exception)), seen(object) {}
   [[nodiscard]] const std::exception& error() const noexcept override { return *seen; }
   [[noreturn]] void raise() const override { std::rethrow_exception(thrown); }
   [[nodiscard]] std::exception_ptr pointer() const noexcept override { return thrown; }
@@ -34,25 +34,25 @@ struct Failure::HeldThrown final : Held {
   const std::exception* seen;
 };
 
-Failure::Failure(const std::exception_ptr& thrown, SourceLocation where) noexcept
+Failure::Failure(const std::exception_ptr& thrown) noexcept
     : Failure([&]() noexcept {
         static const Failure out_of_memory{std::bad_alloc()};
         try {
-          if (thrown == nullptr) return Failure(UnknownException(), where);
+          if (thrown == nullptr) return Failure(UnknownException(), {});
           try {
             std::rethrow_exception(thrown);
           } catch (const std::exception& error) {
-            return Failure(std::make_shared<const HeldThrown>(thrown, &error, where));
+            return Failure(std::make_shared<const HeldThrown>(thrown, &error));
           } catch (...) {
-            return Failure(UnknownException(), where);
+            return Failure(UnknownException(), {});
           }
         } catch (...) {
           return out_of_memory;
         }
       }()) {}
 
-Failure Failure::current(SourceLocation where) noexcept {
-  return Failure(std::current_exception(), where);
+Failure Failure::current() noexcept {
+  return Failure(std::current_exception());
 }
 
 const std::exception& Failure::error() const noexcept {

@@ -23,10 +23,9 @@ class Failure {
   requires std::derived_from<E, std::exception>
   explicit Failure(E error, SourceLocation where = SourceLocation::current());
   /// What somebody threw; null counts as an unknown error.
-  explicit Failure(const std::exception_ptr& thrown,
-                   SourceLocation where = SourceLocation::current()) noexcept;
+  explicit Failure(const std::exception_ptr& thrown) noexcept;
   /// The exception that is being handled. Without memory it is a Failure of std::bad_alloc.
-  [[nodiscard]] static Failure current(SourceLocation where = SourceLocation::current()) noexcept;
+  [[nodiscard]] static Failure current() noexcept;
 
   /// The error when it is an E or derives from it, else null. Never throws.
   template <class E>
@@ -42,7 +41,7 @@ class Failure {
   [[nodiscard]] std::string message() const;
   /// The name of its type as written in C++: "weft::ConnectionDone".
   [[nodiscard]] std::string type_name() const;
-  /// Where this Failure was made.
+  /// Where this Failure was made from a value; without a file name when it was caught.
   [[nodiscard]] SourceLocation where() const noexcept;
 
  private:

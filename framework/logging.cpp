@@ -1,10 +1,12 @@
 #include "logging.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace weft {
@@ -41,9 +43,13 @@ class SpdlogSink final : public LogSink {
       logger_.log(level, "{}: {}", record.component, record.message);
       return;
     }
-    logger_.log(level, "{}: {}: {}: {} (made at {}:{})", record.component, record.message,
-                record.failure->type_name(), record.failure->message(),
-                record.failure->where().file_name(), record.failure->where().line());
+    const Failure& failure = *record.failure;
+    const bool placed = *failure.where().file_name() != '\0';
+    logger_.log(level, "{}: {}: {}: {}{}", record.component, record.message, failure.type_name(),
+                failure.message(),
+                placed ? fmt::format(" (made at {}:{})", failure.where().file_name(),
+                                     failure.where().line())
+                       : std::string());
   }
 
  private:

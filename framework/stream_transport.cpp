@@ -70,14 +70,17 @@ void StreamTransport::call_user(F&& callback) {
                 [this](const Failure& failure) { callback_threw(failure); });
 }
 
-void StreamTransport::callback_threw(const Failure& failure) noexcept {
+void StreamTransport::log_thrown(std::string_view what, const Failure& failure) const noexcept {
   try {
-    log_failure("connection",
-                "A callback of the connection with " + peer().text() + " threw; it is aborted",
-                failure);
+    const auto message = std::string(what) + " of the connection with " + peer().text() + " threw";
+    log_failure("connection", message, failure);
   } catch (...) {
-    log_failure("connection", "A callback of a connection threw; it is aborted", failure);
+    log_failure("connection", "A callback of a connection threw", failure);
   }
+}
+
+void StreamTransport::callback_threw(const Failure& failure) noexcept {
+  log_thrown("A callback", failure);
   abort_connection(failure);
 }
 
@@ -466,12 +469,11 @@ void StreamTransport::resume_pull_producer() {
 void StreamTransport::deliver_loss() {
   if (protocol_ == nullptr) return;
   if (producer_ != nullptr) {
-    turn()->enter_logged(
-        "A producer's stop_producing threw",
-        [producer = std::exchange(producer_, nullptr)] { producer->stop_producing(); });
+    turn()->enter([producer = std::exchange(producer_, nullptr)] { producer->stop_producing(); },
+                  [this](const Failure& failure) { log_thrown("The producer", failure); });
   }
-  turn()->enter_logged("A protocol's connection_lost threw",
-                       [&] { protocol_->connection_lost(*loss_); });
+  turn()->enter([this] { protocol_->connection_lost(*loss_); },
+                [this](const Failure& failure) { log_thrown("connection_lost", failure); });
   census().connections.fetch_sub(1, std::memory_order_relaxed);
   if (owner_ != nullptr) std::exchange(owner_, nullptr)->connection_closed(*this);
   turn()->release_later(std::exchange(protocol_, nullptr));

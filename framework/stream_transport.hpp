@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace weft {
@@ -144,6 +145,7 @@ class StreamTransport : public Transport,
   void deliver_loss();
   void resume_pull_producer();
   void callback_threw(const Failure& failure) noexcept;
+  void log_thrown(std::string_view what, const Failure& failure) const noexcept;
 
   Clock& clock_;
   std::shared_ptr<Protocol> protocol_;

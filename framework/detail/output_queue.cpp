@@ -61,6 +61,8 @@ struct OutputQueue::Entry {
   std::size_t end = 0;
 };
 
+OutputQueue::OutputQueue() noexcept = default;
+
 OutputQueue::~OutputQueue() {
   clear();
 }

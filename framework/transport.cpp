@@ -1,0 +1,7 @@
+#include "transport.hpp"
+
+namespace weft {
+
+Transport::~Transport() = default;
+
+}  // namespace weft
