@@ -72,10 +72,12 @@ std::string Failure::message() const {
 }
 
 std::string Failure::type_name() const {
+  const std::exception& held = error();
+  const char* mangled = typeid(held).name();
   int status = 0;
   const std::unique_ptr<char, decltype(&std::free)> name(
-      abi::__cxa_demangle(typeid(error()).name(), nullptr, nullptr, &status), &std::free);
-  return status == 0 ? name.get() : typeid(error()).name();
+      abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
+  return status == 0 ? name.get() : mangled;
 }
 
 SourceLocation Failure::where() const noexcept {
