@@ -1,8 +1,9 @@
 // An echo server and its client in one process, on the best reactor that there is.
+#include <weft/weft.hpp>
+
 #include <iostream>
 #include <memory>
 #include <string>
-#include <weft/weft.hpp>
 
 class Echo : public weft::Protocol {
  public:
@@ -29,8 +30,8 @@ int main() {
   weft::ListenOptions loopback;
   loopback.interface = "127.0.0.1";
   const auto port = reactor->listen_tcp(0, weft::factory_for<Echo>(), loopback);
-  const auto client = reactor->connect_tcp("127.0.0.1", port.address().port(),
-                                           weft::factory_for<Greeter>(&answer));
+  const auto client =
+      reactor->connect_tcp("127.0.0.1", port.address().port(), weft::factory_for<Greeter>(&answer));
   reactor->run();
   std::cout << reactor->name() << " answered " << answer << '\n';
   return answer == "hello" ? 0 : 1;

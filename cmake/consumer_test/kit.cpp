@@ -1,8 +1,9 @@
 // A protocol of somebody else's, tested with the installed kit and no test framework.
-#include <iostream>
-#include <memory>
 #include <weft/testing/string_transport.hpp>
 #include <weft/weft.hpp>
+
+#include <iostream>
+#include <memory>
 
 class Echo : public weft::Protocol {
  public:
