@@ -26,7 +26,6 @@ struct Failure::HeldThrown final : Held {
   HeldThrown(std::exception_ptr exception, const std::exception* object) noexcept
       : Held({}), thrown(std::move(exception)), seen(object) {}
   [[nodiscard]] const std::exception& error() const noexcept override { return *seen; }
-  [[noreturn]] void raise() const override { std::rethrow_exception(thrown); }
   [[nodiscard]] std::exception_ptr pointer() const noexcept override { return thrown; }
 
   // Keeps the exception object alive, so that `seen` may point into it.
@@ -60,7 +59,7 @@ const std::exception& Failure::error() const noexcept {
 }
 
 void Failure::raise() const {
-  held_->raise();
+  std::rethrow_exception(held_->pointer());
 }
 
 std::exception_ptr Failure::exception() const noexcept {

@@ -66,7 +66,6 @@ struct Failure::Held {
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
   [[nodiscard]] virtual const std::exception& error() const noexcept = 0;
-  [[noreturn]] virtual void raise() const = 0;
   [[nodiscard]] virtual std::exception_ptr pointer() const noexcept = 0;
   SourceLocation where;
 };
@@ -75,7 +74,6 @@ template <class E>
 struct Failure::HeldValue final : Held {
   HeldValue(E value, SourceLocation made) : Held(made), error_value(std::move(value)) {}
   [[nodiscard]] const std::exception& error() const noexcept override { return error_value; }
-  [[noreturn]] void raise() const override { throw E(error_value); }
   [[nodiscard]] std::exception_ptr pointer() const noexcept override {
     return std::make_exception_ptr(error_value);
   }

@@ -1,0 +1,386 @@
+// A result that may not be there yet: Deferred is the end that reads it, Promise the end that
+// writes it.
+#pragma once
+
+#include "clock.hpp"
+#include "detail/stage.hpp"
+#include "failure.hpp"
+#include "outcome.hpp"
+
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace weft {
+
+template <class T>
+class Promise;
+
+/// Cancels a deferred that somebody else reads; see `Deferred::canceller`.
+class Canceller {
+ public:
+  Canceller() noexcept = default;
+  explicit Canceller(detail::CellBase* cell) noexcept : cell_(cell) {
+    if (cell_ != nullptr) cell_->retain();
+  }
+  Canceller(Canceller&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
+  Canceller& operator=(Canceller&& other) noexcept {
+    std::swap(cell_, other.cell_);
+    return *this;
+  }
+  ~Canceller() {
+    if (cell_ != nullptr) cell_->release();
+  }
+  /// Nothing happens when the result is there.
+  void cancel() noexcept {
+    if (cell_ != nullptr) cell_->cancel();
+  }
+
+ private:
+  detail::CellBase* cell_ = nullptr;
+};
+
+/// The reading end of a result. It has one reader: attaching a callback consumes it and gives the
+/// next stage. Callbacks run at once where the result is there, else inside the call that fires it;
+/// no loop is needed. Lifetime: dropping a pending one detaches: the work goes on, and its
+/// callbacks are still called. A failure that nobody handles is logged with the place where the
+/// deferred was made. Thread: all of one chain belongs to one thread. Errors: what a callback
+/// throws is the failure of its stage. AlreadyCalledError where a consumed one is used.
+template <class T>
+class [[nodiscard]] Deferred {
+ public:
+  using Value = T;
+
+  /// One whose result is there.
+  explicit Deferred(Outcome<T> outcome) noexcept : held_(std::move(outcome)) {}
+  Deferred(Deferred&& other) noexcept : held_(std::exchange(other.held_, std::monostate())) {}
+  Deferred& operator=(Deferred&& other) noexcept {
+    if (this != &other) {
+      leave();
+      held_ = std::exchange(other.held_, std::monostate());
+    }
+    return *this;
+  }
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  ~Deferred() { leave(); }
+
+  /// `f(T)` on success; it returns a value, nothing, an Outcome or a Deferred, which the next stage
+  /// waits for.
+  template <class F>
+  auto add_callback(F f, SourceLocation where = SourceLocation::current()) && {
+    using U = detail::ReturnedValue<typename detail::CallbackResult<F, T>::type>;
+    return then<U>(detail::OnSuccess<F>{std::move(f)}, where);
+  }
+  /// `f(const Failure&)` on failure; it returns what a success would have been, or a Deferred of
+  /// it.
+  template <class F>
+  Deferred<T> add_errback(F f, SourceLocation where = SourceLocation::current()) && {
+    static_assert(std::is_invocable_v<F&, const Failure&>, "an errback takes a const Failure&");
+    check_recovery<std::invoke_result_t<F&, const Failure&>>();
+    return then<T>(detail::OnFailure<void, F>{std::move(f)}, where);
+  }
+  /// The same for failures that are an E only; `f` takes a const E& or a const Failure&.
+  template <class E, class F>
+  Deferred<T> add_errback(F f, SourceLocation where = SourceLocation::current()) && {
+    if constexpr (std::is_invocable_v<F&, const E&>) {
+      check_recovery<std::invoke_result_t<F&, const E&>>();
+    } else {
+      check_recovery<std::invoke_result_t<F&, const Failure&>>();
+    }
+    return then<T>(detail::OnFailure<E, F>{std::move(f)}, where);
+  }
+  /// `f` on success, `g` on failure, never both; they return the same kind of thing.
+  template <class F, class G>
+  auto add_callbacks(F f, G g, SourceLocation where = SourceLocation::current()) && {
+    using U = detail::ReturnedValue<typename detail::CallbackResult<F, T>::type>;
+    static_assert(
+        std::is_same_v<U, detail::ReturnedValue<std::invoke_result_t<G&, const Failure&>>>,
+        "both callbacks must lead to the same type of result");
+    return then<U>(detail::OnEither<F, G>{std::move(f), std::move(g)}, where);
+  }
+  /// `f(Outcome<T>)` either way.
+  template <class F>
+  auto add_both(F f, SourceLocation where = SourceLocation::current()) && {
+    using U = detail::ReturnedValue<std::invoke_result_t<F&, Outcome<T>>>;
+    return then<U>(detail::OnBoth<F>{std::move(f)}, where);
+  }
+
+  /// Two readers of one result. Cancelling both cancels what they wait for.
+  [[nodiscard]] std::pair<Deferred<T>, Deferred<T>> fork(
+      SourceLocation where = SourceLocation::current()) &&;
+  /// Cancels after `timeout`, and then turns the CancelledError into a TimeoutError.
+  Deferred<T> add_timeout(Clock& clock, Duration timeout,
+                          SourceLocation where = SourceLocation::current()) &&;
+
+  /// Cancels the operation that is being waited for, through chains and lists; it then fails with
+  /// CancelledError unless its canceller gave another result. It sticks: a later stage's operation
+  /// is cancelled as it begins. Nothing happens when the result is there.
+  void cancel() noexcept {
+    if (auto* cell = std::get_if<detail::Cell<T>*>(&held_)) (*cell)->cancel();
+  }
+  /// Cancels this deferred even after it was handed on to its reader.
+  [[nodiscard]] Canceller canceller() const noexcept {
+    auto* const* cell = std::get_if<detail::Cell<T>*>(&held_);
+    return Canceller(cell != nullptr ? *cell : nullptr);
+  }
+
+  /// The result, or null while it is not there.
+  [[nodiscard]] const Outcome<T>* peek() const noexcept {
+    if (auto* const* cell = std::get_if<detail::Cell<T>*>(&held_)) return (*cell)->peek();
+    return std::get_if<Outcome<T>>(&held_);
+  }
+  [[nodiscard]] bool ready() const noexcept { return peek() != nullptr; }
+  /// False once it was consumed or moved away.
+  [[nodiscard]] bool valid() const noexcept {
+    return !std::holds_alternative<std::monostate>(held_);
+  }
+  /// Takes the result when it is there, which consumes this.
+  [[nodiscard]] std::optional<Outcome<T>> take_result() {
+    settle();
+    auto* const outcome = std::get_if<Outcome<T>>(&held_);
+    if (outcome == nullptr) return std::nullopt;
+    std::optional<Outcome<T>> taken(std::move(*outcome));
+    held_ = std::monostate();
+    return taken;
+  }
+
+ private:
+  template <class>
+  friend class Deferred;
+  friend class Promise<T>;
+  template <class, class, class>
+  friend class detail::Stage;
+
+  /// Takes over a reference to the cell.
+  explicit Deferred(detail::Cell<T>* cell) noexcept : held_(cell) { cell->reader_came(); }
+
+  template <class R>
+  static constexpr void check_recovery() {
+    static_assert(std::is_void_v<T>
+                      ? std::is_void_v<detail::ReturnedValue<R>>
+                      : std::is_convertible_v<detail::ReturnedValue<R>, detail::Stored<T>>,
+                  "an errback returns what a success would have been: a T or a Deferred<T>");
+  }
+
+  void leave() noexcept {
+    if (auto* cell = std::get_if<detail::Cell<T>*>(&held_)) {
+      (*cell)->reader_left();
+      (*cell)->release();
+    } else if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
+      if (!outcome->succeeded()) {
+        detail::report_unhandled_failure(outcome->failure(), outcome->failure().where());
+      }
+    }
+    held_ = std::monostate();
+  }
+
+  /// Brings a result that has come from its cell to here.
+  void settle() noexcept {
+    auto* const* found = std::get_if<detail::Cell<T>*>(&held_);
+    if (found == nullptr || !(*found)->ready()) return;
+    auto* const cell = *found;
+    held_ = cell->take();
+    cell->release();
+  }
+
+  template <class U, class Step>
+  Deferred<U> then(Step step, SourceLocation where) {
+    settle();
+    if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
+      Outcome<T> taken = std::move(*outcome);
+      held_ = std::monostate();
+      return step.template run<U>(std::move(taken));
+    }
+    auto* const* cell = std::get_if<detail::Cell<T>*>(&held_);
+    if (cell == nullptr) detail::refuse_consumed();
+    auto* const stage = new detail::Stage<T, U, Step>(std::move(step), where);
+    (*cell)->feed(*stage);
+    (*cell)->release();
+    held_ = std::monostate();
+    return Deferred<U>(static_cast<detail::Cell<U>*>(stage));
+  }
+
+  /// This is what the callback of `stage` returned: its result becomes the stage's, now or later.
+  void continue_in(detail::Cell<T>& stage) noexcept {
+    settle();
+    if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
+      stage.put(std::move(*outcome));
+    } else if (auto* cell = std::get_if<detail::Cell<T>*>(&held_)) {
+      continue_from(**cell, stage);
+      return;
+    } else {
+      stage.put(detail::own_result(stage.where()));
+    }
+    held_ = std::monostate();
+  }
+  void continue_from(detail::Cell<T>& cell, detail::Cell<T>& stage) noexcept {
+    held_ = std::monostate();
+    if (&cell == &stage) {
+      cell.release();
+      stage.put(detail::own_result(stage.where()));
+      return;
+    }
+    cell.feed(stage);
+    if (stage.cancelled()) cell.cancel();
+    cell.release();
+  }
+
+  std::variant<std::monostate, Outcome<T>, detail::Cell<T>*> held_;
+};
+
+/// The writing end of a result.
+/// Lifetime: one that is dropped unfired fails its deferred with BrokenPromiseError.
+template <class T>
+class [[nodiscard]] Promise {
+ public:
+  /// `canceller` is called when the deferred is cancelled, and stops the operation; it may fire
+  /// this promise. Otherwise the deferred fails with CancelledError, and one result that comes
+  /// later is dropped.
+  explicit Promise(Callback canceller = {}, SourceLocation where = SourceLocation::current())
+      : cell_(new detail::PromiseCell<T>(std::move(canceller), where)) {}
+  Promise(Promise&& other) noexcept
+      : cell_(std::exchange(other.cell_, nullptr)), given_(other.given_) {}
+  Promise& operator=(Promise&& other) noexcept {
+    std::swap(cell_, other.cell_);
+    std::swap(given_, other.given_);
+    return *this;
+  }
+  ~Promise() {
+    if (cell_ == nullptr) return;
+    if (!cell_->fired() && cell_->wanted()) cell_->fire(detail::broken_promise(cell_->where()));
+    cell_->release();
+  }
+
+  /// The reading end. Errors: AlreadyCalledError when it was given out before.
+  Deferred<T> deferred() {
+    if (std::exchange(given_, true)) detail::refuse_consumed();
+    cell_->retain();
+    return Deferred<T>(static_cast<detail::Cell<T>*>(cell_));
+  }
+  /// Fires with a value. Errors: AlreadyCalledError.
+  template <class V = detail::Stored<T>>
+  requires(!std::is_void_v<T>) void callback(V&& value) {
+    cell_->fire(Outcome<T>(detail::Stored<T>(std::forward<V>(value))));
+  }
+  void callback() requires std::is_void_v<T> { cell_->fire(Outcome<T>()); }
+  /// Fires with a failure. Errors: AlreadyCalledError.
+  void errback(Failure failure) { cell_->fire(Outcome<T>(std::move(failure))); }
+  /// Fires with either. Errors: AlreadyCalledError.
+  void fire(Outcome<T> outcome) { cell_->fire(std::move(outcome)); }
+  /// Whether it has a result, be it that it was cancelled.
+  [[nodiscard]] bool fired() const noexcept { return cell_->fired(); }
+
+ private:
+  detail::PromiseCell<T>* cell_;
+  bool given_ = false;
+};
+
+/// A deferred whose result is there.
+template <class T>
+Deferred<std::decay_t<T>> succeed(T&& value) {
+  return Deferred<std::decay_t<T>>(Outcome<std::decay_t<T>>(std::forward<T>(value)));
+}
+inline Deferred<void> succeed() {
+  return Deferred<void>(Outcome<void>());
+}
+/// A deferred that has failed.
+template <class T>
+Deferred<T> fail(Failure failure) {
+  return Deferred<T>(Outcome<T>(std::move(failure)));
+}
+
+/// Calls `f(args...)` and gives what it returned, or threw, as a deferred.
+template <class F, class... Args>
+auto maybe_deferred(F&& f, Args&&... args) {
+  using U = detail::ReturnedValue<std::invoke_result_t<F, Args...>>;
+  return detail::call_stage<U>(f, std::forward<Args>(args)...);
+}
+
+namespace detail {
+
+template <class U, class F, class... Args>
+Deferred<U> call_stage(F& callback, Args&&... args) noexcept {
+  using R = std::invoke_result_t<F&, Args...>;
+  try {
+    if constexpr (is_deferred<std::remove_cvref_t<R>>) {
+      return std::invoke(callback, std::forward<Args>(args)...);
+    } else if constexpr (std::is_void_v<R>) {
+      std::invoke(callback, std::forward<Args>(args)...);
+      return Deferred<U>(Outcome<U>());
+    } else {
+      return Deferred<U>(Outcome<U>(std::invoke(callback, std::forward<Args>(args)...)));
+    }
+  } catch (...) {
+    return Deferred<U>(Outcome<U>(Failure::current()));
+  }
+}
+
+template <class T>
+struct Fork {
+  void branch_cancelled() {
+    if (++cancelled_branches == 2) source.cancel();
+  }
+  std::optional<Promise<T>> first;
+  std::optional<Promise<T>> second;
+  Canceller source;
+  int cancelled_branches = 0;
+};
+
+[[nodiscard]] bool is_cancellation(const Failure& failure) noexcept;
+[[nodiscard]] Failure timeout_failure(Duration timeout, const SourceLocation& where);
+
+struct Timeout {
+  DelayedCall call;
+  bool passed = false;
+};
+
+}  // namespace detail
+
+template <class T>
+std::pair<Deferred<T>, Deferred<T>> Deferred<T>::fork(SourceLocation where) && {
+  static_assert(std::is_void_v<T> || std::is_copy_constructible_v<detail::Stored<T>>,
+                "fork gives two readers a copy each, so the value must be copyable");
+  auto state = std::make_shared<detail::Fork<T>>();
+  const auto cancelled = [weak = std::weak_ptr(state)] {
+    if (const auto fork = weak.lock()) fork->branch_cancelled();
+  };
+  state->first.emplace(Callback(cancelled), where);
+  state->second.emplace(Callback(cancelled), where);
+  auto readers = std::make_pair(state->first->deferred(), state->second->deferred());
+  auto feeding = std::move(*this).add_both(
+      [state](Outcome<T> outcome) {
+        auto second = outcome;
+        state->first->fire(std::move(outcome));
+        state->second->fire(std::move(second));
+      },
+      where);
+  state->source = feeding.canceller();
+  return readers;
+}
+
+template <class T>
+Deferred<T> Deferred<T>::add_timeout(Clock& clock, Duration timeout, SourceLocation where) && {
+  auto state = std::make_shared<detail::Timeout>();
+  auto guarded = std::move(*this).add_both(
+      [state, timeout, where](Outcome<T> outcome) -> Outcome<T> {
+        state->call.cancel_if_active();
+        if (outcome || !state->passed || !detail::is_cancellation(outcome.failure()))
+          return outcome;
+        return detail::timeout_failure(timeout, where);
+      },
+      where);
+  if (guarded.ready()) return guarded;
+  state->call = clock.call_later(
+      timeout,
+      [weak = std::weak_ptr(state), target = guarded.canceller()]() mutable {
+        if (const auto pending = weak.lock()) pending->passed = true;
+        target.cancel();
+      },
+      where);
+  return guarded;
+}
+
+}  // namespace weft

@@ -1,0 +1,195 @@
+#include "cell.hpp"
+
+#include "../census.hpp"
+#include "../deferred.hpp"
+#include "../error.hpp"
+#include "../logging.hpp"
+
+#include <array>
+#include <new>
+#include <string>
+
+namespace weft::detail {
+
+namespace {
+
+std::string place(const SourceLocation& where) {
+  return std::string(where.file_name()) + ":" + std::to_string(where.line());
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+// Memory goes back at once, so that the sanitizer sees what is used too late.
+constexpr std::size_t max_spare = 0;
+#else
+constexpr std::size_t max_spare = 256;
+#endif
+constexpr std::size_t grain = 32;
+constexpr std::size_t classes = 8;
+
+// Cells that ended, kept by size for the next ones of their thread.
+class SpareCells {
+ public:
+  ~SpareCells() {
+    ended = true;
+    for (auto& list : lists_) {
+      while (list.first != nullptr)
+        ::operator delete(std::exchange(list.first, list.first->next));
+    }
+  }
+  void* take(std::size_t index) noexcept {
+    auto& list = lists_[index];
+    if (list.first == nullptr) return nullptr;
+    --list.count;
+    return std::exchange(list.first, list.first->next);
+  }
+  bool keep(std::size_t index, void* memory) noexcept {
+    auto& list = lists_[index];
+    if (list.count >= max_spare) return false;
+    list.first = ::new (memory) Link{list.first};
+    ++list.count;
+    return true;
+  }
+  // Outlives the lists: cells may end after them, when the thread does.
+  static inline thread_local bool ended = false;
+
+ private:
+  struct Link {
+    Link* next;
+  };
+  struct List {
+    Link* first = nullptr;
+    std::size_t count = 0;
+  };
+  std::array<List, classes> lists_{};
+};
+
+thread_local SpareCells spare_cells;
+
+}  // namespace
+
+void* CellBase::operator new(std::size_t size) {
+  const auto index = (size - 1) / grain;
+  if (index >= classes || SpareCells::ended) return ::operator new(size);
+  if (void* memory = spare_cells.take(index)) return memory;
+  return ::operator new((index + 1) * grain);
+}
+
+void CellBase::operator delete(void* memory, std::size_t size) noexcept {
+  const auto index = (size - 1) / grain;
+  if (index < classes && !SpareCells::ended && spare_cells.keep(index, memory)) return;
+  ::operator delete(memory);
+}
+
+CellBase::~CellBase() = default;
+
+void CellBase::feed(CellBase& consumer) noexcept {
+  consumer.retain();
+  consumer.source_ = this;
+  consumer_ = &consumer;
+  has_reader_ = false;
+}
+
+void CellBase::propagate() noexcept {
+  CellBase* cell = this;
+  cell->retain();
+  while (cell->ready_ && cell->consumer_ != nullptr) {
+    // The link's reference is ours from here on.
+    CellBase* const next = std::exchange(cell->consumer_, nullptr);
+    next->source_ = nullptr;
+    next->advance(*cell);
+    cell->release();
+    cell = next;
+  }
+  if (cell->ready_ && !cell->has_reader_) cell->report_unhandled();
+  cell->release();
+}
+
+void CellBase::cancel() noexcept {
+  if (ready_) return;
+  CellBase* origin = this;
+  origin->cancelled_ = true;
+  while (origin->source_ != nullptr) {
+    origin = origin->source_;
+    origin->cancelled_ = true;
+  }
+  origin->cancel_origin();
+}
+
+void CellBase::reader_left() noexcept {
+  has_reader_ = false;
+  if (ready_) report_unhandled();
+}
+
+void CellBase::report_unhandled() noexcept {
+  const Failure* const unhandled = failure();
+  if (unhandled == nullptr) return;
+  // Whoever cancels and drops has seen it coming.
+  if (cancelled_ && unhandled->check<CancelledError>() != nullptr) return;
+  report_unhandled_failure(*unhandled, where_);
+}
+
+void report_unhandled_failure(const Failure& failure, const SourceLocation& where) noexcept {
+  census().unhandled_failures.fetch_add(1, std::memory_order_relaxed);
+  try {
+    log_failure("deferred", "Nobody handled the failure of the deferred made at " + place(where),
+                failure);
+  } catch (...) {
+    log_failure("deferred", "Nobody handled the failure of a deferred", failure);
+  }
+}
+
+Failure broken_promise(const SourceLocation& where) noexcept {
+  try {
+    return Failure(BrokenPromiseError("The promise made at " + place(where) +
+                                      " was dropped without a result; fire it on every path."),
+                   where);
+  } catch (...) {
+    return Failure::current();
+  }
+}
+
+Failure own_result(const SourceLocation& where) noexcept {
+  try {
+    return Failure(InvalidArgument("The callback added at " + place(where) +
+                                   " returned a deferred that was consumed, or that waits for it."),
+                   where);
+  } catch (...) {
+    return Failure::current();
+  }
+}
+
+Failure cancelled_failure() noexcept {
+  try {
+    return Failure(CancelledError());
+  } catch (...) {
+    return Failure::current();
+  }
+}
+
+bool is_cancellation(const Failure& failure) noexcept {
+  return failure.check<CancelledError>() != nullptr;
+}
+
+Failure timeout_failure(Duration timeout, const SourceLocation& where) {
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+  return Failure(TimeoutError("No result came within " + std::to_string(milliseconds.count()) +
+                              " ms; the operation was cancelled."),
+                 where);
+}
+
+void refuse_second_fire(const SourceLocation& where) {
+  throw AlreadyCalledError("The promise made at " + place(where) +
+                           " has its result already; a promise is fired once.");
+}
+
+void refuse_consumed() {
+  throw AlreadyCalledError(
+      "This deferred was consumed already; go on with what add_callback and its like returned.");
+}
+
+void log_throwing_canceller() noexcept {
+  log_failure("deferred", "A canceller threw; its deferred is cancelled all the same",
+              Failure::current());
+}
+
+}  // namespace weft::detail
