@@ -85,7 +85,8 @@ class Clock {
   std::size_t run_due(TimePoint now);
   /// A call became the earliest: a loop that sleeps until the earliest call must be told.
   virtual void earliest_call_moved_forward() {}
-  /// Drops all calls without making them; for a loop that ends.
+  /// Drops all calls without making them, for a loop that ends; the census counts them as
+  /// abandoned.
   void drop_calls() noexcept;
 
  private:

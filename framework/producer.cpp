@@ -1,0 +1,7 @@
+#include "producer.hpp"
+
+namespace weft {
+
+Producer::~Producer() = default;
+
+}  // namespace weft
