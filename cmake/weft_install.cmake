@@ -20,5 +20,7 @@ set(WEFT_PC_PRIVATE_LIBS "-pthread")
 if("io_uring" IN_LIST WEFT_BACKENDS)
   string(PREPEND WEFT_PC_PRIVATE_LIBS "-luring ")
 endif()
+# From where weft.pc lies back to the prefix, so that the whole may be moved.
+file(RELATIVE_PATH WEFT_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file("${PROJECT_SOURCE_DIR}/weft.pc.in" "${PROJECT_BINARY_DIR}/weft.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/weft.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
