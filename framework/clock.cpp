@@ -112,7 +112,8 @@ std::size_t Clock::run_due(TimePoint now) {
 }
 
 void Clock::drop_calls() noexcept {
-  timers_->drop_all();
+  const auto dropped = static_cast<std::int64_t>(timers_->drop_all());
+  if (dropped > 0) census().abandoned_timers.fetch_add(dropped, std::memory_order_relaxed);
 }
 
 }  // namespace weft
