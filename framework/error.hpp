@@ -156,6 +156,12 @@ class QueueUnderflow : public Error {
   using Error::Error;
 };
 
+/// A queue was closed, and what was in it has been taken.
+class QueueClosed : public Error {
+ public:
+  using Error::Error;
+};
+
 // ---- misuse
 
 /// An argument makes no sense.

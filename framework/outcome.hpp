@@ -11,9 +11,8 @@ namespace weft {
 
 namespace detail {
 
-struct Unit {};
 template <class T>
-using Stored = std::conditional_t<std::is_void_v<T>, Unit, T>;
+using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 }  // namespace detail
 
