@@ -9,7 +9,7 @@
 add_library(weft_build_options INTERFACE)
 target_compile_options(
   weft_build_options
-  INTERFACE $<$<CXX_COMPILER_ID:GNU,Clang>:
+  INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:
             -Wall
             -Wextra
             -Wpedantic
