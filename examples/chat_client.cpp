@@ -1,0 +1,65 @@
+// Run `chat_server`, then `chat_client --name ann --say hello --until bye`: it prints what it hears
+// until somebody says bye.
+#include "example.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+struct Plan {
+  std::string name;
+  std::vector<std::string> lines;
+  std::string until;
+};
+
+class Client : public weft::LineReceiver {
+ public:
+  Client(Example& example, const Plan& plan) : example_(example), plan_(plan) {}
+
+  void connection_made() override {
+    if (!plan_.name.empty()) send_line("/name " + plan_.name);
+    for (const auto& line : plan_.lines)
+      send_line(line);
+    if (plan_.until.empty()) transport().lose_write_connection();
+  }
+
+  void line_received(std::string_view line) override {
+    say(line);
+    if (plan_.until.empty() || line.find(": " + plan_.until) == std::string_view::npos) return;
+    satisfied_ = true;
+    transport().lose_connection();
+  }
+
+  void connection_lost(const weft::Failure& reason) override {
+    if (satisfied_ || plan_.until.empty()) return example_.finish(0);
+    example_.finish(1, reason.message());
+  }
+
+ private:
+  Example& example_;
+  const Plan& plan_;
+  bool satisfied_ = false;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  Example example("Talks to a chat server.", 7778);
+  Plan plan;
+  example.options().add_option("--name", plan.name, "Who to be");
+  example.options().add_option("--say", plan.lines, "A line to say; may be repeated");
+  example.options().add_option("--until", plan.until, "Stay until somebody says this");
+  return example.run(argc, argv, [&] {
+    example.reactor()
+        .connect_tcp(example.host(), example.port(),
+                     weft::factory_for<Client>(std::ref(example), std::cref(plan)))
+        .add_errback([&](const weft::Failure& failure) {
+          example.finish(1, failure.message());
+          return std::shared_ptr<weft::Protocol>();
+        });
+  });
+} catch (...) {
+  return report_exception();
+}

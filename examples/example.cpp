@@ -1,0 +1,61 @@
+#include "example.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <utility>
+
+Example::Example(std::string description, weft::Port default_port)
+    : app_(std::move(description)), port_(default_port) {
+  std::string names;
+  for (const auto& name : weft::reactor_names()) {
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
+  app_.add_option("--host", host_, "Address, numeric where it is listened on")
+      ->capture_default_str();
+  app_.add_option("--port", port_, "TCP port; 0 listens on a free one")->capture_default_str();
+  app_.add_option("--reactor", reactor_name_, "The event loop, one of: " + names);
+}
+
+int Example::run(int argc, char** argv, const std::function<void()>& start) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app_.exit(error);
+  }
+  reactor_ = weft::make_reactor(reactor_name_);
+  start();
+  reactor_->run();
+  return status_.value_or(0);
+}
+
+weft::ListeningPort Example::listen(std::shared_ptr<weft::Factory> factory) {
+  weft::ListenOptions options;
+  options.interface = host_;
+  auto port = reactor_->listen_tcp(port_, std::move(factory), options);
+  say("listening on " + port.address().text());
+  return port;
+}
+
+void Example::finish(int status, std::string_view why) {
+  if (status_) return;
+  status_ = status;
+  reactor_->stop_from_thread();
+  if (!why.empty()) say(why);
+}
+
+void say(std::string_view line) {
+  std::cout << line << std::endl;
+}
+
+int report_exception() noexcept {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+  } catch (...) {
+    std::fputs("something unknown was thrown\n", stderr);
+  }
+  return 1;
+}

@@ -1,0 +1,47 @@
+// What the programs here share: their options, the reactor they run on, and how they report.
+#pragma once
+
+#include <weft/weft.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// A program with --host, --port, --reactor and --help.
+class Example {
+ public:
+  Example(std::string description, weft::Port default_port);
+
+  /// Where a program puts options of its own.
+  CLI::App& options() { return app_; }
+  const std::string& host() const { return host_; }
+  weft::Port port() const { return port_; }
+  weft::Reactor& reactor() { return *reactor_; }
+
+  /// Reads the options, calls `start` and runs the reactor until it is stopped. The exit status.
+  int run(int argc, char** argv, const std::function<void()>& start);
+
+  /// Listens at --host and --port, and says where.
+  weft::ListeningPort listen(std::shared_ptr<weft::Factory> factory);
+
+  /// Stops the reactor, and says why unless that goes without saying. The first exit status counts.
+  void finish(int status, std::string_view why = "");
+
+ private:
+  CLI::App app_;
+  std::string host_ = "127.0.0.1";
+  std::string reactor_name_;
+  weft::Port port_;
+  std::optional<int> status_;
+  std::unique_ptr<weft::Reactor> reactor_;
+};
+
+/// Prints one line at once, also into a pipe.
+void say(std::string_view line);
+
+/// For the catch (...) of a main: says what was thrown; the exit status.
+int report_exception() noexcept;

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Runs the examples as a user would: over loopback, with a client that is not ours, on every reactor.
+
+    examples/examples_test.py build/release/examples
+"""
+
+import contextlib
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAMS = pathlib.Path(".")
+LIMIT = 20  # seconds; a bound on what should take none, not a wait
+
+
+def run(program, *arguments, **options):
+    return subprocess.run([PROGRAMS / program, *map(str, arguments)], timeout=LIMIT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+
+
+def reactors():
+    listed = re.search(r"one of: ([\w, ]+)", " ".join(run("echo_server", "--help").stdout.split()))
+    return listed.group(1).split(", ")
+
+
+@contextlib.contextmanager
+def serving(program, *arguments):
+    """The program listening on a free port; gives its process and its port."""
+    process = subprocess.Popen([PROGRAMS / program, "--port", "0", *map(str, arguments)],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        yield process, int(line.rsplit(":", 1)[1])
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
+
+
+def read_all(connection):
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def converse(port, request):
+    """Sends all, half-closes, and gives all that comes back."""
+    with connect(port) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return read_all(connection)
+
+
+class Servers(unittest.TestCase):
+    def test_they_talk_to_themselves_on_every_reactor(self):
+        for reactor in reactors():
+            for program in ("echo_server", "chat_server"):
+                with self.subTest(reactor=reactor, program=program):
+                    ran = run(program, "--self-test", "--port", 0, "--reactor", reactor)
+                    self.assertEqual(ran.returncode, 0, ran.stdout)
+                    self.assertIn("self-test passed", ran.stdout)
+
+    def test_sigterm_ends_them_in_order_on_every_reactor(self):
+        for reactor in reactors():
+            for program in ("echo_server", "chat_server"):
+                with self.subTest(reactor=reactor, program=program), \
+                        serving(program, "--reactor", reactor) as (process, port):
+                    with connect(port) as connection:
+                        connection.sendall(b"hello\n")
+                        self.assertTrue(connection.recv(1))
+                        process.send_signal(signal.SIGTERM)
+                        self.assertEqual(process.wait(LIMIT), 0)
+
+    def test_a_taken_port_and_an_unknown_reactor_are_told_in_words(self):
+        with serving("echo_server") as (_, port):
+            ran = run("echo_server", "--port", port)
+            self.assertEqual(ran.returncode, 1)
+            self.assertIn(str(port), ran.stdout)
+        ran = run("echo_server", "--reactor", "perpetual")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("perpetual", ran.stdout)
+
+
+class Echo(unittest.TestCase):
+    def test_answers_in_full_who_has_half_closed_on_every_reactor(self):
+        request = bytes(range(256)) * 400
+        for reactor in reactors():
+            with self.subTest(reactor=reactor), \
+                    serving("echo_server", "--reactor", reactor) as (_, port):
+                self.assertEqual(converse(port, request), request)
+
+    @unittest.skipUnless(shutil.which("nc"), "nc is not installed")
+    def test_answers_a_client_that_is_not_ours(self):
+        with serving("echo_server") as (_, port):
+            ran = subprocess.run(["nc", "-N", "127.0.0.1", str(port)], input="hello\n", text=True,
+                                 stdout=subprocess.PIPE, timeout=LIMIT)
+            self.assertEqual(ran.stdout, "hello\n")
+
+    def test_the_client_counts_round_trips(self):
+        with serving("echo_server") as (_, port):
+            ran = run("echo_client", "--port", port, "--count", 100)
+            self.assertEqual(ran.returncode, 0, ran.stdout)
+            self.assertIn("came back 100 times", ran.stdout)
+
+    def test_the_forwarder_is_transparent(self):
+        request = b"x" * 300000
+        with serving("echo_server") as (_, echo), \
+                serving("port_forwarder", "--to", echo) as (_, port):
+            self.assertEqual(converse(port, request), request)
+
+
+class Chat(unittest.TestCase):
+    def test_everybody_hears_what_anybody_says(self):
+        with serving("chat_server") as (_, port), connect(port) as ann, connect(port) as bob:
+            ann_reads, bob_reads = ann.makefile(), bob.makefile()
+            self.assertIn("you are guest", ann_reads.readline())
+            self.assertIn("you are guest", bob_reads.readline())
+            ann.sendall(b"/name ann\nhel")
+            ann.sendall(b"lo\n")
+            for reads in (ann_reads, bob_reads):
+                self.assertIn("is now ann", reads.readline())
+                self.assertEqual(reads.readline(), "ann: hello\n")
+            ann_reads.close()
+            ann.close()
+            self.assertEqual(bob_reads.readline(), "* ann left\n")
+            bob_reads.close()
+
+    def test_who_never_reads_is_dropped_and_the_others_are_served(self):
+        line = b"y" * 8000 + b"\n"
+        with serving("chat_server") as (_, port), connect(port) as deaf, connect(port) as ann:
+            deaf.sendall(b"/name deaf\n")
+            reads = ann.makefile("rb")
+            while b"is now deaf" not in reads.readline():
+                pass
+            heard = b""
+            for _ in range(20000):
+                ann.sendall(line)
+                heard = reads.readline()
+                if heard == b"* deaf left\n":
+                    break
+            self.assertEqual(heard, b"* deaf left\n")
+            reads.close()
+
+    def test_a_line_without_an_end_is_refused(self):
+        with serving("chat_server") as (_, port), connect(port) as connection:
+            with self.assertRaises(OSError):
+                for _ in range(1024):
+                    connection.sendall(b"A" * 65536)
+
+    def test_the_client_stays_until_a_word_is_said(self):
+        with serving("chat_server") as (_, port):
+            ran = run("chat_client", "--port", port, "--name", "ann", "--say", "hello", "--say",
+                      "bye", "--until", "bye")
+            self.assertEqual(ran.returncode, 0, ran.stdout)
+            self.assertIn("ann: hello\nann: bye\n", ran.stdout)
+
+
+class Feed(unittest.TestCase):
+    TRADE = b"\0\x11TWEFT    \0\1\x86\xa0\0\0\0\x64"
+
+    def test_finds_the_trades_wherever_the_bytes_are_cut(self):
+        with serving("feed_parser") as (process, port):
+            with connect(port) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for byte in self.TRADE + b"\0\1Q" + self.TRADE:
+                    connection.sendall(bytes([byte]))
+            self.assertEqual(process.stdout.readline(), "100 WEFT at 10.0000\n")
+            self.assertEqual(process.stdout.readline(), "100 WEFT at 10.0000\n")
+            self.assertIn("ended", process.stdout.readline())
+
+    def test_drops_what_is_no_feed(self):
+        for nonsense in (b"\0\0\0\0", b"\xff\xff", b"\xff\xffT", b"\0\2TT"):
+            with self.subTest(nonsense=nonsense), serving("feed_parser") as (process, port):
+                with connect(port) as connection:
+                    connection.sendall(nonsense)
+                    connection.shutdown(socket.SHUT_WR)
+                    with contextlib.suppress(ConnectionError):
+                        self.assertEqual(read_all(connection), b"")
+                self.assertIn("no feed" if len(nonsense) > 2 else "ended",
+                              process.stdout.readline())
+
+
+class Readme(unittest.TestCase):
+    """What the README promises of its programs."""
+
+    def lines(self, *names):
+        return [line for name in names for line in (HERE / name).read_text().splitlines()]
+
+    def promise(self, most, *names):
+        lines = self.lines(*names)
+        self.assertLessEqual(len(lines), most)
+        self.assertLessEqual(max(map(len, lines)), 100)
+        return lines
+
+    def test_the_echo_server_has_at_most_9_lines(self):
+        self.assertTrue(all(line.strip() for line in self.promise(9, "readme_echo.cpp")))
+
+    def test_the_publish_subscribe_server_has_at_most_19_lines(self):
+        lines = self.promise(19, "readme_pubsub.hpp", "readme_pubsub.cpp")
+        self.assertTrue(all(line.strip() for line in lines))
+
+    def test_its_test_has_at_most_15_lines_and_no_reactor(self):
+        self.assertNotIn("reactor", "\n".join(self.promise(15, "readme_pubsub_test.cpp")))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        PROGRAMS = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main(verbosity=2)
