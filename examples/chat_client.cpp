@@ -46,19 +46,14 @@ class Client : public weft::LineReceiver {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Example example("Talks to a chat server.", 7778);
   Plan plan;
+  Example example("Talks to a chat server.", 7778);
   example.options().add_option("--name", plan.name, "Who to be");
   example.options().add_option("--say", plan.lines, "A line to say; may be repeated");
   example.options().add_option("--until", plan.until, "Stay until somebody says this");
   return example.run(argc, argv, [&] {
-    example.reactor()
-        .connect_tcp(example.host(), example.port(),
-                     weft::factory_for<Client>(std::ref(example), std::cref(plan)))
-        .add_errback([&](const weft::Failure& failure) {
-          example.finish(1, failure.message());
-          return std::shared_ptr<weft::Protocol>();
-        });
+    example.connect(example.host(), example.port(),
+                    weft::factory_for<Client>(std::ref(example), std::cref(plan)));
   });
 } catch (...) {
   return report_exception();

@@ -57,21 +57,16 @@ class Client : public weft::Protocol {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Example example("Measures how long an echo takes.", 7777);
   Plan plan;
+  Example example("Measures how long an echo takes.", 7777);
   example.options().add_option("--message", plan.message, "What to send")->capture_default_str();
   example.options()
       .add_option("--count", plan.count, "How many times")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   return example.run(argc, argv, [&] {
-    example.reactor()
-        .connect_tcp(example.host(), example.port(),
-                     weft::factory_for<Client>(std::ref(example), std::cref(plan)))
-        .add_errback([&](const weft::Failure& failure) {
-          example.finish(1, failure.message());
-          return std::shared_ptr<weft::Protocol>();
-        });
+    example.connect(example.host(), example.port(),
+                    weft::factory_for<Client>(std::ref(example), std::cref(plan)));
   });
 } catch (...) {
   return report_exception();

@@ -38,6 +38,15 @@ weft::ListeningPort Example::listen(std::shared_ptr<weft::Factory> factory) {
   return port;
 }
 
+void Example::connect(const std::string& host, weft::Port port,
+                      std::shared_ptr<weft::Factory> factory) {
+  const auto ended = reactor_->connect_tcp(host, port, std::move(factory))
+                         .add_errback([this](const weft::Failure& failure) {
+                           finish(1, failure.message());
+                           return std::shared_ptr<weft::Protocol>();
+                         });
+}
+
 void Example::finish(int status, std::string_view why) {
   if (status_) return;
   status_ = status;

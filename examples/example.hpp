@@ -28,6 +28,9 @@ class Example {
   /// Listens at --host and --port, and says where.
   weft::ListeningPort listen(std::shared_ptr<weft::Factory> factory);
 
+  /// Connects, and ends the program when that fails.
+  void connect(const std::string& host, weft::Port port, std::shared_ptr<weft::Factory> factory);
+
   /// Stops the reactor, and says why unless that goes without saying. The first exit status counts.
   void finish(int status, std::string_view why = "");
 

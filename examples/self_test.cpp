@@ -103,11 +103,6 @@ void begin_self_test(Example& example, const weft::Address& server, std::size_t 
   example.reactor().set_shutdown_deadline(1s);
   example.reactor().call_later(4s, [test] { test->fail("the self-test took more than 4 s"); });
   for (std::size_t i = 0; i < clients; ++i) {
-    example.reactor()
-        .connect_tcp(server.host(), server.port(), weft::factory_for<Client>(test))
-        .add_errback([test](const weft::Failure& failure) {
-          test->fail(failure.message());
-          return std::shared_ptr<weft::Protocol>();
-        });
+    example.connect(server.host(), server.port(), weft::factory_for<Client>(test));
   }
 }
