@@ -219,6 +219,7 @@ class [[nodiscard]] Deferred {
   void continue_from(detail::Cell<T>& cell, detail::Cell<T>& stage) noexcept {
     held_ = std::monostate();
     if (&cell == &stage) {
+      cell.reader_left();
       cell.release();
       stage.put(detail::own_result(stage.where()));
       return;
@@ -250,7 +251,11 @@ class [[nodiscard]] Promise {
   }
   ~Promise() {
     if (cell_ == nullptr) return;
-    if (!cell_->fired() && cell_->wanted()) cell_->fire(detail::broken_promise(cell_->where()));
+    if (!cell_->fired() && cell_->wanted()) {
+      // Cancelled and not fired is what it is while its canceller runs, and drops it.
+      cell_->fire(cell_->cancelled() ? detail::cancelled_failure()
+                                     : detail::broken_promise(cell_->where()));
+    }
     cell_->release();
   }
 

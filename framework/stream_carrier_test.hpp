@@ -3,6 +3,7 @@
 #pragma once
 
 #include "error.hpp"
+#include "hand_clock_test.hpp"
 #include "stream_transport.hpp"
 
 #include <gtest/gtest.h>
@@ -14,24 +15,6 @@
 #include <utility>
 
 namespace weft {
-
-class HandClock final : public Clock {
- public:
-  ~HandClock() override { turn().end_participants(); }
-  [[nodiscard]] TimePoint now() const override { return now_; }
-  void advance(Duration by) {
-    now_ += by;
-    run_due(now_);
-    come_round();
-  }
-  void come_round() {
-    while (turn().has_waiting())
-      turn().wake_waiting();
-  }
-
- private:
-  TimePoint now_{};
-};
 
 // What is heard at both ends of a transport: by the carrier below it and by the protocol above it.
 using Log = std::shared_ptr<std::ostringstream>;
