@@ -228,7 +228,7 @@ TEST(LoopingCall, CancellingTheDeferredOfStartStopsIt) {
   EXPECT_EQ(ticks.at, (std::vector{0}));
 }
 
-TEST(LoopingCall, DestroyedCallsNoMoreAndFailsTheDeferredOfStart) {
+TEST(LoopingCall, DestroyedCallsNoMoreAndFiresTheDeferredOfStart) {
   StepClock clock;
   int calls = 0;
   auto loop = std::make_unique<LoopingCall>(clock, [&] { ++calls; });
@@ -236,7 +236,17 @@ TEST(LoopingCall, DestroyedCallsNoMoreAndFailsTheDeferredOfStart) {
   loop.reset();
   clock.advance(1s);
   EXPECT_EQ(calls, 1);
-  EXPECT_EQ(end_of(done), "weft::CancelledError");
+  EXPECT_EQ(end_of(done), "done");
+}
+
+TEST(LoopingCall, DestroyedCancelsTheCallInFlightWithoutAFailureOfItsOwn) {
+  RecordedLog log;
+  SlowTicks ticks;
+  auto done = ticks.loop->start(10ms);
+  ticks.loop.reset();
+  EXPECT_TRUE(ticks.work_cancelled);
+  EXPECT_EQ(end_of(done), "done");
+  EXPECT_TRUE(log.lines().empty());
 }
 
 TEST(LoopingCall, MayBeDestroyedByItsOwnCall) {
