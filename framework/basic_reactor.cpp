@@ -1,0 +1,230 @@
+#include "basic_reactor.hpp"
+
+#include "detail/system_events.hpp"
+#include "error.hpp"
+#include "logging.hpp"
+#include "turn.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace weft {
+
+Resolver::~Resolver() = default;
+
+BasicReactor::BasicReactor() : events_(std::make_unique<detail::SystemEvents>()) {
+  turn().set_reactor(this);
+}
+
+BasicReactor::~BasicReactor() = default;
+
+void BasicReactor::end() noexcept {
+  {
+    const std::lock_guard lock(thread_calls_mutex_);
+    takes_thread_calls_ = false;
+  }
+  thread_pool_.reset();
+  turn().end_participants();
+  turn().settle();
+  thread_calls_.clear();
+  when_running_.clear();
+  drop_calls();
+}
+
+// ---- start and stop
+
+void BasicReactor::run() {
+  if (state_ != State::idle) {
+    throw AlreadyRunningError("This reactor runs already; hand work to it with call_from_thread.");
+  }
+  const Turn::Activation activation(turn());
+  turn().claim_thread();
+  {
+    const std::lock_guard lock(thread_calls_mutex_);
+    takes_thread_calls_ = true;
+  }
+  stop_asked_ = false;
+  state_ = State::starting;
+  try {
+    run_began();
+    start();
+    while (state_ != State::ended)
+      round(std::nullopt);
+  } catch (...) {
+    // Only the loop's own machinery can throw here; the run ends, and its caller hears why.
+    run_ended();
+    turn().release_thread();
+    state_ = State::idle;
+    throw;
+  }
+  run_ended();
+  {
+    const std::lock_guard lock(thread_calls_mutex_);
+    takes_thread_calls_ = false;
+  }
+  run_thread_calls();
+  turn().release_thread();
+  state_ = State::idle;
+}
+
+void BasicReactor::start() {
+  const auto phase = [this](Phase next) {
+    return [this, next] { return events_->fire(turn(), next, SystemEvent::startup); };
+  };
+  auto done = phase(Phase::before)()
+                  .add_callback([this] {
+                    if (state_ == State::starting) state_ = State::running;
+                    for (auto& callback : std::exchange(when_running_, {})) {
+                      turn().enter_logged("A call_when_running callback threw", callback);
+                    }
+                  })
+                  .add_callback(phase(Phase::during))
+                  .add_callback(phase(Phase::after));
+}
+
+void BasicReactor::stop() {
+  turn().check_thread();
+  if (state_ != State::starting && state_ != State::running) {
+    throw NotRunningError(state_ == State::stopping
+                              ? "This reactor is stopping already; once is enough."
+                              : "This reactor does not run, so it cannot be stopped.");
+  }
+  state_ = State::stopping;
+  shutdown_call_ = call_later(shutdown_deadline_, [this] {
+    log(LogLevel::warning, "reactor",
+        "The orderly shutdown did not end within its deadline; the loop ends without the rest");
+    connections_ended();
+    crash();
+  });
+  // Not inside this call: whoever stops may have more to do in its own turn.
+  call_later(Duration::zero(), [this] { shut_down(); });
+}
+
+void BasicReactor::shut_down() {
+  auto done = events_->fire(turn(), Phase::before, SystemEvent::shutdown)
+                  .add_callback([this] {
+                    auto during = events_->fire(turn(), Phase::during, SystemEvent::shutdown);
+                    connections_ended();
+                    return during;
+                  })
+                  .add_callback(
+                      [this] { return events_->fire(turn(), Phase::after, SystemEvent::shutdown); })
+                  .add_callback([this] {
+                    if (thread_pool_ != nullptr) thread_pool_->stop(shutdown_deadline_);
+                    crash();
+                  });
+}
+
+void BasicReactor::connections_ended() noexcept {
+  turn().end_participants();
+}
+
+void BasicReactor::crash() noexcept {
+  shutdown_call_.cancel_if_active();
+  if (state_ != State::idle) state_ = State::ended;
+}
+
+void BasicReactor::stop_from_thread() noexcept {
+  stop_asked_ = true;
+  wake();
+}
+
+void BasicReactor::interrupted() noexcept {
+  try {
+    if (state_ == State::stopping) {
+      log(LogLevel::warning, "reactor", "Interrupted while stopping; the loop ends at once");
+      connections_ended();
+      crash();
+    } else if (state_ == State::starting || state_ == State::running) {
+      stop();
+    }
+  } catch (...) {
+    log_failure("reactor", "An orderly shutdown could not begin", Failure::current());
+    crash();
+  }
+}
+
+bool BasicReactor::running() const noexcept {
+  return state_ == State::running || state_ == State::stopping;
+}
+
+void BasicReactor::call_when_running(Callback callback) {
+  if (running()) {
+    turn().enter_logged("A call_when_running callback threw", callback);
+  } else {
+    when_running_.push_back(std::move(callback));
+  }
+}
+
+TriggerId BasicReactor::add_trigger(Phase phase, SystemEvent event, Trigger trigger) {
+  return events_->add(phase, event, std::move(trigger));
+}
+
+bool BasicReactor::remove_system_event_trigger(TriggerId trigger) {
+  return events_->remove(trigger);
+}
+
+void BasicReactor::set_resolver(std::shared_ptr<Resolver> resolver) {
+  if (resolver == nullptr)
+    throw InvalidArgument("A reactor was given no resolver; pass an object.");
+  resolver_ = std::move(resolver);
+}
+
+ThreadPool& BasicReactor::thread_pool() {
+  if (thread_pool_ == nullptr) thread_pool_ = std::make_unique<ThreadPool>();
+  return *thread_pool_;
+}
+
+// ---- one round
+
+bool BasicReactor::call_from_thread(Callback callback) {
+  {
+    const std::lock_guard lock(thread_calls_mutex_);
+    if (!takes_thread_calls_) return false;
+    thread_calls_.push_back(std::move(callback));
+    // One wake-up serves all that come before the loop looks.
+    if (thread_calls_waiting_.exchange(true)) return true;
+  }
+  wake();
+  return true;
+}
+
+void BasicReactor::run_thread_calls() {
+  if (!thread_calls_waiting_.load(std::memory_order_acquire)) return;
+  std::vector<Callback> calls;
+  {
+    const std::lock_guard lock(thread_calls_mutex_);
+    calls.swap(thread_calls_);
+    thread_calls_waiting_ = false;
+  }
+  for (auto& call : calls) {
+    turn().enter_logged("A call from another thread threw", [&call] {
+      auto running = std::move(call);
+      running();
+    });
+  }
+}
+
+void BasicReactor::round(std::optional<TimePoint> latest) {
+  if (stop_asked_.exchange(false) && (state_ == State::starting || state_ == State::running)) {
+    stop();
+  }
+  run_thread_calls();
+  run_due(now());
+  turn().wake_waiting();
+  if (state_ == State::ended) return;
+  auto until = next_due();
+  if (turn().has_waiting() || thread_calls_waiting_.load(std::memory_order_acquire)) {
+    until = now();
+  } else if (latest) {
+    until = until ? std::min(*until, *latest) : *latest;
+  }
+  wait(until);
+}
+
+void BasicReactor::run_once(Duration max_wait) {
+  const Turn::Activation activation(turn());
+  round(now() + max_wait);
+}
+
+}  // namespace weft

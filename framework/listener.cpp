@@ -1,0 +1,138 @@
+#include "listener.hpp"
+
+#include "error.hpp"
+#include "listening_port.hpp"
+#include "logging.hpp"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weft {
+
+// ---- the handle
+
+ListeningPort::ListeningPort() noexcept = default;
+
+ListeningPort::ListeningPort(std::shared_ptr<Listener> listener) noexcept
+    : listener_(std::move(listener)) {}
+
+Address ListeningPort::address() const {
+  return listener_ != nullptr ? listener_->address() : Address();
+}
+
+bool ListeningPort::listening() const noexcept {
+  return listener_ != nullptr && listener_->listening();
+}
+
+std::size_t ListeningPort::connections() const noexcept {
+  return listener_ != nullptr ? listener_->connections() : 0;
+}
+
+void ListeningPort::stop() {
+  if (listener_ != nullptr) listener_->stop();
+}
+
+Deferred<void> ListeningPort::stopped() const {
+  return listener_ != nullptr ? listener_->stopped() : succeed();
+}
+
+Deferred<void> ListeningPort::drained() const {
+  return listener_ != nullptr ? listener_->drained() : succeed();
+}
+
+Deferred<void> ListeningPort::close_connections(Duration deadline) {
+  return listener_ != nullptr ? listener_->close_connections(deadline) : succeed();
+}
+
+// ---- the port
+
+Listener::Listener(Clock& clock, std::shared_ptr<Factory> factory)
+    : Turn::Participant(clock.turn()), clock_(clock), factory_(std::move(factory)) {
+  if (factory_ == nullptr) {
+    throw InvalidArgument("A port was given no factory, so nobody would answer; pass one.");
+  }
+}
+
+Listener::~Listener() = default;
+
+void Listener::opened(Address address) {
+  factory_->add_user();
+  address_ = std::move(address);
+  listening_ = true;
+}
+
+void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexcept {
+  std::shared_ptr<Protocol> protocol;
+  turn()->enter([&] { protocol = factory_->build_protocol(transport->peer()); },
+                [&](const Failure& failure) {
+                  log_failure("listener", "A factory's build_protocol threw; the peer is refused",
+                              failure);
+                });
+  if (protocol == nullptr) {
+    transport->lose_connection();
+    return;
+  }
+  try {
+    open_.insert(transport.get());
+  } catch (...) {
+    log_failure("listener", "A connection could not be taken", Failure::current());
+    transport->abort_connection(Failure::current());
+    return;
+  }
+  transport->establish(std::move(protocol), shared_from_this());
+}
+
+void Listener::connection_closed(StreamTransport& transport) noexcept {
+  open_.erase(&transport);
+  check_drained();
+}
+
+void Listener::stop() {
+  if (!std::exchange(listening_, false)) return;
+  close_port();
+  const auto remove = [this] { factory_->remove_user(); };
+  if (turn() != nullptr) turn()->enter_logged("A factory's stop_factory threw", remove);
+  if (turn() != nullptr) turn()->wake_later(shared_from_this());
+}
+
+Deferred<void> Listener::stopped() {
+  return listening_ ? waiting_for_stop_.join(SourceLocation::current()) : succeed();
+}
+
+Deferred<void> Listener::drained() {
+  if (!listening_ && open_.empty()) return succeed();
+  return waiting_for_drain_.join(SourceLocation::current());
+}
+
+Deferred<void> Listener::close_connections(Duration deadline) {
+  stop();
+  for (auto* const transport : std::vector(open_.begin(), open_.end())) {
+    transport->lose_connection(deadline);
+  }
+  return drained();
+}
+
+void Listener::check_drained() noexcept {
+  if (listening_ || !open_.empty() || turn() == nullptr) return;
+  turn()->wake_later(shared_from_this());
+}
+
+// Tells those who wait, outside of every callback.
+void Listener::wake() noexcept {
+  if (listening_) return;
+  const Turn::Scope scope(*turn());
+  while (!waiting_for_stop_.empty())
+    waiting_for_stop_.leave().callback();
+  while (open_.empty() && !waiting_for_drain_.empty())
+    waiting_for_drain_.leave().callback();
+}
+
+void Listener::loop_ended() noexcept {
+  const auto self = weak_from_this().lock();
+  if (self == nullptr) return;
+  stop();
+}
+
+}  // namespace weft

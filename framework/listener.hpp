@@ -1,0 +1,64 @@
+// What every listening port does, whatever accepts for it: for those who write transports.
+#pragma once
+
+#include "address.hpp"
+#include "clock.hpp"
+#include "deferred.hpp"
+#include "detail/waiting_line.hpp"
+#include "factory.hpp"
+#include "stream_transport.hpp"
+#include "turn.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <unordered_set>
+
+namespace weft {
+
+/// Builds protocols for accepted connections, counts them, and ends with its loop. A carrier
+/// derives from it, calls `opened` when it is bound and `accepted` for each connection, and keeps
+/// itself alive until `close_port`.
+class Listener : public StreamOwner,
+                 public Turn::Participant,
+                 public std::enable_shared_from_this<Listener> {
+ public:
+  ~Listener() override;
+
+  [[nodiscard]] const Address& address() const noexcept { return address_; }
+  [[nodiscard]] bool listening() const noexcept { return listening_; }
+  [[nodiscard]] std::size_t connections() const noexcept { return open_.size(); }
+  void stop();
+  Deferred<void> stopped();
+  Deferred<void> drained();
+  Deferred<void> close_connections(Duration deadline);
+
+  void connection_closed(StreamTransport& transport) noexcept final;
+
+ protected:
+  Listener(Clock& clock, std::shared_ptr<Factory> factory);
+
+  /// It is bound, and may accept from now on. Errors: what `start_factory` throws.
+  void opened(Address address);
+  /// Gives a new connection its protocol, or closes it where the factory refuses.
+  void accepted(const std::shared_ptr<StreamTransport>& transport) noexcept;
+  [[nodiscard]] Clock& clock() const noexcept { return clock_; }
+
+ private:
+  /// Accepts no more; called once.
+  virtual void close_port() noexcept = 0;
+
+  void flush() noexcept final {}
+  void wake() noexcept final;
+  void loop_ended() noexcept final;
+  void check_drained() noexcept;
+
+  Clock& clock_;
+  std::shared_ptr<Factory> factory_;
+  Address address_;
+  std::unordered_set<StreamTransport*> open_;
+  detail::WaitingLine<void> waiting_for_stop_;
+  detail::WaitingLine<void> waiting_for_drain_;
+  bool listening_ = false;
+};
+
+}  // namespace weft

@@ -1,0 +1,129 @@
+// Threads for work that blocks, and the ways between them and a reactor.
+#pragma once
+
+#include "deferred.hpp"
+#include "error.hpp"
+#include "reactor.hpp"
+#include "unique_function.hpp"
+
+#include <cstddef>
+#include <future>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+/// Runs work in threads of its own, first in, first out. Threads are started when there is work for
+/// them. Thread: any, except for construction and destruction.
+class ThreadPool {
+ public:
+  static constexpr std::size_t default_max_threads = 10;
+
+  explicit ThreadPool(std::size_t max_threads = default_max_threads);
+  /// Waits for the work that runs, and drops what has not begun.
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /// Runs `work` in a thread; what it throws is logged. False when the pool has stopped.
+  bool submit(Callback work);
+  /// Takes no more work, drops what has not begun, and waits until `deadline` from now for what
+  /// runs. False when some still runs then: it is left to itself, and logged. The pool may be used
+  /// again afterwards.
+  bool stop(Duration deadline);
+
+  [[nodiscard]] std::size_t threads() const;
+
+ private:
+  struct State;
+  static void work(const std::shared_ptr<State>& state);
+  std::shared_ptr<State> state_;
+  std::size_t max_threads_;
+};
+
+namespace detail {
+
+/// Carries the result of `f` from a thread of the pool to the reactor's.
+template <class R>
+struct ThreadResult {
+  explicit ThreadResult(SourceLocation where) : promise(Callback(), where) {}
+
+  // Touched by the reactor's thread only.
+  Promise<R> promise;
+  std::optional<Outcome<R>> outcome;
+};
+
+template <class R, class F>
+Outcome<R> outcome_of(F& f) noexcept {
+  try {
+    if constexpr (std::is_void_v<R>) {
+      f();
+      return {};
+    } else {
+      return f();
+    }
+  } catch (...) {
+    return Failure::current();
+  }
+}
+
+[[nodiscard]] Failure reactor_gone();
+void refuse_blocking_own_reactor(Reactor& reactor);
+
+}  // namespace detail
+
+/// Calls `f(args...)` in a thread of the reactor's pool; the deferred fires in the reactor's
+/// thread. Cancelling it forgets the result; the call itself goes on.
+template <class F, class... Args>
+auto defer_to_thread(Reactor& reactor, F f, Args... args) {
+  using R = std::invoke_result_t<F&, Args...>;
+  auto result = std::make_shared<detail::ThreadResult<R>>(SourceLocation::current());
+  auto deferred = result->promise.deferred();
+  auto call = [f = std::move(f), ... args = std::move(args)]() mutable -> R {
+    return f(std::move(args)...);
+  };
+  const bool accepted =
+      reactor.thread_pool().submit([&reactor, result, call = std::move(call)]() mutable {
+        result->outcome = detail::outcome_of<R>(call);
+        auto* const kept = new std::shared_ptr(std::move(result));
+        const bool taken = reactor.call_from_thread([kept] {
+          const std::unique_ptr<std::shared_ptr<detail::ThreadResult<R>>> owned(kept);
+          (*owned)->promise.fire(std::move(*(*owned)->outcome));
+        });
+        // A reactor that has ended takes no result. Its promise belongs to that thread, so it is
+        // not destroyed from here.
+        static_cast<void>(taken);
+      });
+  if (!accepted) result->promise.errback(detail::reactor_gone());
+  return deferred;
+}
+
+/// Calls `f()` in the reactor's thread and waits for what it returns or throws.
+/// Thread: any but the reactor's own, where it would wait for ever. Errors: WrongThreadError there;
+/// NotRunningError when the reactor has ended.
+template <class F>
+auto call_in_reactor_and_wait(Reactor& reactor, F f) {
+  using R = std::invoke_result_t<F&>;
+  detail::refuse_blocking_own_reactor(reactor);
+  std::promise<R> promise;
+  auto future = promise.get_future();
+  const bool taken =
+      reactor.call_from_thread([f = std::move(f), promise = std::move(promise)]() mutable {
+        try {
+          if constexpr (std::is_void_v<R>) {
+            f();
+            promise.set_value();
+          } else {
+            promise.set_value(f());
+          }
+        } catch (...) {
+          promise.set_exception(std::current_exception());
+        }
+      });
+  if (!taken) detail::reactor_gone().raise();
+  return future.get();
+}
+
+}  // namespace weft
