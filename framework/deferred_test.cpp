@@ -150,7 +150,8 @@ TEST(Deferred, RefusesADeferredThatWaitsForItself) {
 TEST(Deferred, RefusesAConsumedDeferred) {
   auto first = succeed(1);
   auto second = std::move(first).add_callback([](int value) { return value; });
-  EXPECT_THROW(std::move(first).add_callback([](int value) { return value; }), AlreadyCalledError);
+  EXPECT_THROW(static_cast<void>(std::move(first).add_callback([](int value) { return value; })),
+               AlreadyCalledError);
   EXPECT_EQ(value_of(std::move(second)), 1);
 }
 
