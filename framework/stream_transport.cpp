@@ -51,9 +51,9 @@ bool StreamTransport::reading_wanted() const noexcept {
   }
 }
 
-BufferedProtocol* StreamTransport::lender() const noexcept {
+bool StreamTransport::lends_buffer() const noexcept {
   const bool delivering = state_ == StreamState::open || state_ == StreamState::write_closed;
-  return delivering && reading_wanted() ? buffered_ : nullptr;
+  return buffered_ != nullptr && delivering && reading_wanted();
 }
 
 void StreamTransport::check_thread() const {
@@ -263,6 +263,17 @@ void StreamTransport::received(BytesView data) {
   } catch (...) {
     broken(Failure::current());
   }
+}
+
+std::span<std::byte> StreamTransport::borrow(std::size_t size_hint) {
+  std::span<std::byte> room;
+  call_user([&] {
+    room = buffered_->buffer(size_hint);
+    if (room.empty()) {
+      throw InvalidArgument("A BufferedProtocol lent an empty buffer; lend at least one byte.");
+    }
+  });
+  return ended_for_good() ? std::span<std::byte>() : room;
 }
 
 void StreamTransport::received_in_place(std::size_t count) {

@@ -95,9 +95,11 @@ class StreamTransport : public Transport,
   /// Whether the carrier shall read: asked before each read; changes are told by
   /// `reading_wanted_again`.
   [[nodiscard]] bool reading_wanted() const noexcept;
-  /// The protocol to read straight into, when it lends a buffer and reading is wanted.
-  [[nodiscard]] BufferedProtocol* lender() const noexcept;
-  /// `count` bytes were read straight into what `lender()` lent.
+  /// Whether the protocol lends its buffer, and reading into it is wanted.
+  [[nodiscard]] bool lends_buffer() const noexcept;
+  /// Where to read to; empty when the protocol is at fault, whose connection is then aborted.
+  [[nodiscard]] std::span<std::byte> borrow(std::size_t size_hint);
+  /// `count` bytes were read to what `borrow` gave.
   void received_in_place(std::size_t count);
 
  private:

@@ -1,0 +1,130 @@
+#include "watches.hpp"
+
+#include "../../framework/census.hpp"
+#include "../../framework/error.hpp"
+
+#include <string>
+#include <utility>
+
+#ifndef _WIN32
+#include <boost/asio/posix/stream_descriptor.hpp>
+#endif
+
+namespace weft::detail::WEFT_BACKEND {
+
+#ifdef _WIN32
+
+class WatchedDescriptor {};
+
+Watch Watches::watch(Descriptor, Interest, Callback) {
+  throw NotSupportedOnThisPlatform(
+      "Windows has no descriptors to watch; use a transport of the reactor instead.");
+}
+
+#else
+
+// One descriptor may be watched for both interests, but the poller takes it once.
+class WatchedDescriptor {
+ public:
+  WatchedDescriptor(AsioLoop& loop, Descriptor descriptor) : handle(loop.io), loop_(loop) {
+    ErrorCode error;
+    handle.assign(static_cast<int>(descriptor), error);
+    if (error) {
+      throw InvalidArgument("Descriptor " + std::to_string(descriptor) +
+                                " cannot be watched: " + to_std(error).message() + ".",
+                            {}, to_std(error));
+    }
+  }
+  ~WatchedDescriptor() {
+    // The descriptor is the application's: it is given back, not closed.
+    try {
+      handle.release();
+    } catch (...) {
+      return;
+    }
+  }
+  WatchedDescriptor(const WatchedDescriptor&) = delete;
+  WatchedDescriptor& operator=(const WatchedDescriptor&) = delete;
+
+  [[nodiscard]] Turn& turn() const noexcept { return loop_.reactor.turn(); }
+
+  net::posix::stream_descriptor handle;
+  bool watched[2] = {false, false};
+
+ private:
+  AsioLoop& loop_;
+};
+
+namespace {
+
+class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_this<AsioWatcher> {
+ public:
+  AsioWatcher(std::shared_ptr<WatchedDescriptor> target, Interest interest, Callback callback)
+      : target_(std::move(target)), interest_(interest), callback_(std::move(callback)) {
+    taken() = true;
+    census().watches.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~AsioWatcher() override { cancel(); }
+
+  void wait() {
+    const auto what = interest_ == Interest::readable ? net::posix::stream_descriptor::wait_read
+                                                      : net::posix::stream_descriptor::wait_write;
+    target_->handle.async_wait(what,
+                               [weak = weak_from_this(), target = target_](const ErrorCode& error) {
+                                 const auto watcher = weak.lock();
+                                 if (watcher != nullptr && watcher->active() && !error)
+                                   watcher->ready();
+                               });
+  }
+  void cancel() noexcept override {
+    if (target_ == nullptr) return;
+    taken() = false;
+    census().watches.fetch_sub(1, std::memory_order_relaxed);
+    const auto target = std::move(target_);
+    target_ = nullptr;
+    // The other interest's wait stays; ours finds nobody when it ends. With none left, all end.
+    if (!target->watched[0] && !target->watched[1]) {
+      ErrorCode ignored;
+      target->handle.cancel(ignored);
+    }
+  }
+  [[nodiscard]] bool active() const noexcept override { return target_ != nullptr; }
+
+ private:
+  bool& taken() noexcept { return target_->watched[static_cast<int>(interest_)]; }
+  void ready() {
+    const auto target = target_;
+    target->turn().enter_logged("The callback of a watch threw", [this] { callback_(); });
+    if (active()) wait();
+  }
+
+  std::shared_ptr<WatchedDescriptor> target_;
+  Interest interest_;
+  Callback callback_;
+};
+
+}  // namespace
+
+Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {
+  if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");
+  auto& known = watched_[descriptor];
+  auto target = known.lock();
+  if (target != nullptr && target->watched[static_cast<int>(interest)]) {
+    throw AlreadyWatchedError("Descriptor " + std::to_string(descriptor) +
+                              " is watched for this already; cancel that watch first.");
+  }
+  const bool gone = target == nullptr || (!target->watched[0] && !target->watched[1]);
+  if (gone) {
+    // What still waits for the last watch must let go of the number first.
+    if (target != nullptr) target->handle.release();
+    target = std::make_shared<WatchedDescriptor>(loop_, descriptor);
+    known = target;
+  }
+  const auto watcher = std::make_shared<AsioWatcher>(target, interest, std::move(callback));
+  watcher->wait();
+  return Watch(watcher);
+}
+
+#endif
+
+}  // namespace weft::detail::WEFT_BACKEND

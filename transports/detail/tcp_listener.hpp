@@ -1,0 +1,38 @@
+// A TCP port on an Asio loop.
+#pragma once
+
+#include "../../framework/listener.hpp"
+#include "asio_loop.hpp"
+
+#include <memory>
+
+namespace weft::detail::WEFT_BACKEND {
+
+class TcpListener final : public Listener {
+ public:
+  TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory);
+  ~TcpListener() override;
+
+  /// Binds, listens and begins to accept. Errors: AddressInUse, ListenError.
+  void open(Port port, const ListenOptions& options);
+
+ private:
+  void close_port() noexcept override;
+
+  bool bind(const Tcp::endpoint& endpoint, const ListenOptions& options, ErrorCode& error);
+  void accept() noexcept;
+  void accept_done(const ErrorCode& error);
+  void rest(const ErrorCode& error);
+  std::shared_ptr<TcpListener> self() {
+    return std::static_pointer_cast<TcpListener>(Listener::shared_from_this());
+  }
+
+  AsioLoop& loop_;
+  Tcp::acceptor acceptor_;
+  Tcp::socket accepted_;
+  Tcp::endpoint peer_;
+  DelayedCall rest_call_;
+  bool short_of_resources_ = false;
+};
+
+}  // namespace weft::detail::WEFT_BACKEND

@@ -1,0 +1,330 @@
+#include "tcp_transport.hpp"
+
+#include "../../framework/error.hpp"
+#include "../../framework/logging.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#ifndef _WIN32
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#endif
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
+
+namespace weft::detail::WEFT_BACKEND {
+
+namespace {
+
+// Pieces as Asio wants them, on the stack.
+class Buffers {
+ public:
+  explicit Buffers(std::span<const BytesView> pieces) noexcept
+      : count_(std::min(pieces.size(), buffers_.size())) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      std::construct_at(&buffers_[i], pieces[i].data(), pieces[i].size());
+    }
+  }
+  using value_type = net::const_buffer;
+  using const_iterator = const net::const_buffer*;
+  [[nodiscard]] const_iterator begin() const noexcept { return buffers_.data(); }
+  [[nodiscard]] const_iterator end() const noexcept { return buffers_.data() + count_; }
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    std::size_t total = 0;
+    for (const auto& buffer : *this)
+      total += buffer.size();
+    return total;
+  }
+
+ private:
+  // Linux sends up to 1,024 pieces at once, Asio passes on 64; beyond 16 copying would be no
+  // dearer.
+  std::array<net::const_buffer, 16> buffers_;
+  std::size_t count_;
+};
+
+// How long input is discarded after a close, so that it does not destroy what we sent last.
+constexpr auto discard_time = std::chrono::seconds(5);
+
+}  // namespace
+
+void prepare_socket(Tcp::socket& socket, ErrorCode& error) {
+#ifndef _WIN32
+  ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+#endif
+  socket.non_blocking(true, error);
+  if (!error) socket.set_option(Tcp::no_delay(true), error);
+}
+
+TcpTransport::TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer)
+    : StreamTransport(loop.reactor), loop_(loop), socket_(std::move(socket)), peer_(peer) {
+  ErrorCode error;
+  const auto host = socket_.local_endpoint(error);
+  if (!error) host_ = to_address(host);
+}
+
+TcpTransport::~TcpTransport() {
+  discard_call_.cancel_if_active();
+}
+
+// Everything that Asio calls goes through here: one turn, and no exception back into its loop.
+template <class F>
+void TcpTransport::handle(F&& body) noexcept {
+  const Turn::Scope scope(*turn());
+  try {
+    body();
+  } catch (...) {
+    broken(Failure::current());
+  }
+}
+
+// ---- reading
+
+void TcpTransport::reading_wanted_again() {
+  if (watching_) stop_watching_.emit(net::cancellation_type::all);
+  read();
+}
+
+void TcpTransport::read() {
+  if (reading_ || closed_ || end_seen_) return;
+  reading_ = true;
+  try {
+    if (lends_buffer()) {
+      socket_.async_wait(Tcp::socket::wait_read, [self = self()](const ErrorCode& error) {
+        self->handle([&] { self->read_in_place(error); });
+      });
+    } else {
+      socket_.async_read_some(net::buffer(buffer_),
+                              [self = self()](const ErrorCode& error, std::size_t count) {
+                                self->handle([&] { self->read_done(error, count); });
+                              });
+    }
+  } catch (...) {
+    reading_ = false;
+    throw;
+  }
+}
+
+void TcpTransport::read_done(const ErrorCode& error, std::size_t count) {
+  reading_ = false;
+  if (closed_) {
+    discard(error);
+    return;
+  }
+  if (ended_by(error)) return;
+  received({buffer_.data(), count});
+  if (count == buffer_.size()) drain();
+  go_on_reading();
+}
+
+// The small buffer was filled, so there is more: one large read takes what waits, up to its size,
+// and then it is somebody else's turn.
+void TcpTransport::drain() {
+  if (closed_ || !reading_wanted()) return;
+  const auto room = loop_.read_buffer();
+  ErrorCode error;
+  const auto count = socket_.read_some(net::buffer(room.data(), room.size()), error);
+  if (error == net::error::would_block || error == net::error::interrupted) return;
+  if (!ended_by(error)) received({room.data(), count});
+}
+
+void TcpTransport::read_in_place(const ErrorCode& failed) {
+  reading_ = false;
+  if (closed_) {
+    discard(failed);
+    return;
+  }
+  if (ended_by(failed)) return;
+  if (lends_buffer()) {
+    const auto room = borrow(AsioLoop::read_buffer_size);
+    if (room.empty()) return;
+    ErrorCode error;
+    const auto count = socket_.read_some(net::buffer(room.data(), room.size()), error);
+    if (error != net::error::would_block && error != net::error::interrupted) {
+      if (ended_by(error)) return;
+      received_in_place(count);
+    }
+  }
+  go_on_reading();
+}
+
+void TcpTransport::go_on_reading() {
+  if (closed_ || end_seen_) return;
+  if (reading_wanted()) {
+    read();
+  } else {
+    watch_for_errors();
+  }
+}
+
+bool TcpTransport::ended_by(const ErrorCode& error) {
+  if (!error) return false;
+  if (error == net::error::interrupted) {
+    read();
+  } else if (error == net::error::eof) {
+    end_seen_ = true;
+    ended();
+    if (!closed_) watch_for_errors();
+  } else if (error != net::error::operation_aborted) {
+    broken(failure_from(to_std(error)));
+  }
+  return true;
+}
+
+// While nobody reads, a reset must still be noticed.
+void TcpTransport::watch_for_errors() {
+  if (watching_ || closed_) return;
+  watching_ = true;
+  socket_.async_wait(
+      Tcp::socket::wait_error,
+      net::bind_cancellation_slot(stop_watching_.slot(), [self = self()](const ErrorCode& error) {
+        self->handle([&] { self->error_seen(error); });
+      }));
+}
+
+void TcpTransport::error_seen(const ErrorCode& error) {
+  watching_ = false;
+  if (error || closed_) return;
+  net::detail::socket_option::integer<SOL_SOCKET, SO_ERROR> pending;
+  ErrorCode failed;
+  socket_.get_option(pending, failed);
+  const int code = failed ? 0 : pending.value();
+  if (code != 0) broken(failure_from({code, std::system_category()}));
+}
+
+// ---- sending
+
+StreamTransport::SendResult TcpTransport::try_send(std::span<const BytesView> pieces) noexcept {
+  const Buffers buffers(pieces);
+  ErrorCode error;
+  std::size_t taken = 0;
+  do {
+    taken = pieces.size() == 1
+                ? socket_.write_some(net::buffer(pieces[0].data(), pieces[0].size()), error)
+                : socket_.write_some(buffers, error);
+  } while (error == net::error::interrupted);
+  if (error == net::error::would_block) return {0, true, {}};
+  if (error) return {0, false, to_std(error)};
+  return {taken, taken < buffers.bytes(), {}};
+}
+
+void TcpTransport::send_later(std::span<const BytesView> pieces) {
+  socket_.async_write_some(Buffers(pieces),
+                           [self = self()](const ErrorCode& error, std::size_t count) {
+                             self->handle([&] {
+                               const bool again = !error || error == net::error::interrupted;
+                               if (!again && error != net::error::operation_aborted) {
+                                 self->broken(self->failure_from(to_std(error)));
+                               }
+                               self->sent(count);
+                             });
+                           });
+}
+
+void TcpTransport::send_end() noexcept {
+  ErrorCode ignored;
+  socket_.shutdown(Tcp::socket::shutdown_send, ignored);
+}
+
+// ---- closing
+
+void TcpTransport::close_socket() noexcept {
+  discard_call_.cancel_if_active();
+  ErrorCode ignored;
+  socket_.close(ignored);
+}
+
+bool TcpTransport::output_unacknowledged() {
+#ifdef __linux__
+  int unsent = 0;
+  return ::ioctl(socket_.native_handle(), SIOCOUTQ, &unsent) == 0 && unsent > 0;
+#else
+  return false;
+#endif
+}
+
+// Closing a socket with unread input, or that input still comes for, makes the system send a reset,
+// and the peer may then never see our last bytes. So we end our direction, and discard what comes
+// until the peer ends its own.
+void TcpTransport::close_in_order() noexcept {
+  closed_ = true;
+  ErrorCode ignored;
+  const bool unread = !end_seen_ && socket_.available(ignored) > 0;
+  if (end_seen_ || turn() == nullptr || (!unread && !output_unacknowledged())) {
+    close_socket();
+    return;
+  }
+  try {
+    socket_.shutdown(Tcp::socket::shutdown_send, ignored);
+    discard_call_ = clock().call_later(discard_time, [weak = weak_from_this()] {
+      const auto transport = std::static_pointer_cast<TcpTransport>(weak.lock());
+      if (transport != nullptr) transport->close_socket();
+    });
+    if (!reading_) discard({});
+  } catch (...) {
+    close_socket();
+  }
+}
+
+void TcpTransport::discard(const ErrorCode& error) {
+  if (!socket_.is_open()) return;
+  if (error && error != net::error::interrupted) {
+    close_socket();
+    return;
+  }
+  reading_ = true;
+  socket_.async_read_some(net::buffer(buffer_),
+                          [self = self()](const ErrorCode& failed, std::size_t) {
+                            self->handle([&] {
+                              self->reading_ = false;
+                              self->discard(failed);
+                            });
+                          });
+}
+
+void TcpTransport::close_abruptly() noexcept {
+  closed_ = true;
+  ErrorCode ignored;
+  socket_.set_option(net::socket_base::linger(true, 0), ignored);
+  close_socket();
+}
+
+Failure TcpTransport::failure_from(std::error_code error) const {
+  const auto with = "The connection with " + peer_.text();
+  if (error == std::errc::connection_reset) {
+    return Failure(ConnectionReset(with + " was reset by the peer.", peer_, error));
+  }
+  return Failure(ConnectionLost(with + " broke: " + error.message() + ".", peer_, error));
+}
+
+// ---- what only TCP has
+
+void TcpTransport::set_no_delay(bool on) {
+  ErrorCode ignored;
+  socket_.set_option(Tcp::no_delay(on), ignored);
+}
+
+bool TcpTransport::no_delay() const {
+  Tcp::no_delay option;
+  ErrorCode error;
+  socket_.get_option(option, error);
+  return !error && option.value();
+}
+
+void TcpTransport::set_keep_alive(bool on) {
+  ErrorCode ignored;
+  socket_.set_option(net::socket_base::keep_alive(on), ignored);
+}
+
+bool TcpTransport::keep_alive() const {
+  net::socket_base::keep_alive option;
+  ErrorCode error;
+  socket_.get_option(option, error);
+  return !error && option.value();
+}
+
+}  // namespace weft::detail::WEFT_BACKEND
