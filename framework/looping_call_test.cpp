@@ -1,6 +1,5 @@
 #include "looping_call.hpp"
 
-#include "defer_later.hpp"
 #include "error.hpp"
 #include "step_clock_test.hpp"
 
@@ -65,8 +64,10 @@ TEST(LoopingCall, KeepsItsGridHoweverLongACallTakes) {
 TEST(LoopingCall, SkipsMissedTicksAndSaysHowMany) {
   StepClock clock;
   std::vector<int> counts;
+  // [looping_call]
   LoopingCall loop(clock, [&](int ticks) { counts.push_back(ticks); });
   auto done = loop.start(10ms);
+  // [looping_call]
   clock.advance(10ms);
   clock.be_busy(37ms);
   clock.turn_over();
@@ -260,28 +261,6 @@ TEST(LoopingCall, MayBeDestroyedByItsOwnCall) {
   clock.advance(1s);
   EXPECT_EQ(calls, 2);
   EXPECT_EQ(clock.pending_calls(), 0U);
-}
-
-TEST(DeferLater, FiresWhenTheTimeHasPassed) {
-  StepClock clock;
-  auto later = defer_later(clock, 5ms);
-  clock.advance(4ms);
-  EXPECT_FALSE(later.ready());
-  clock.advance(1ms);
-  EXPECT_EQ(end_of(later), "done");
-}
-
-TEST(DeferLater, CancelRemovesTheCallFromTheClock) {
-  StepClock clock;
-  auto later = defer_later(clock, 5ms);
-  later.cancel();
-  EXPECT_EQ(clock.pending_calls(), 0U);
-  EXPECT_EQ(end_of(later), "weft::CancelledError");
-}
-
-TEST(DeferLater, RefusesANegativeDelay) {
-  StepClock clock;
-  EXPECT_THROW(static_cast<void>(defer_later(clock, -1ms)), InvalidArgument);
 }
 
 }  // namespace
