@@ -3,6 +3,7 @@
 
 namespace {
 
+// [echo]
 class Echo : public weft::Protocol {
  public:
   void data_received(weft::BytesView data) override { transport().write(data); }
@@ -12,6 +13,7 @@ class Echo : public weft::Protocol {
   void pause_writing() override { transport().pause_producing(); }
   void resume_writing() override { transport().resume_producing(); }
 };
+// [echo]
 
 }  // namespace
 
