@@ -37,6 +37,8 @@ class ReconnectingClient::Client : public std::enable_shared_from_this<Client> {
   void retry_later(int failures);
   void give_up(const Failure& failure);
   void closed();
+  void stop_with_reactor();
+  void forget_reactor_stop();
   [[nodiscard]] std::vector<Promise<std::shared_ptr<Protocol>>> take_waiters();
   void fail_waiters(const Failure& failure);
 
@@ -55,6 +57,7 @@ class ReconnectingClient::Client : public std::enable_shared_from_this<Client> {
   std::shared_ptr<Relay> relay_;
   std::vector<Promise<std::shared_ptr<Protocol>>> waiters_;
   std::vector<Promise<void>> stops_;
+  std::optional<TriggerId> reactor_stop_;
 };
 
 // Stands between the transport and the user's protocol, to learn of the connection's end.
@@ -134,7 +137,23 @@ void ReconnectingClient::Client::start() {
   factory_->add_user();
   gave_up_.reset();
   failures_ = 0;
+  stop_with_reactor();
   connect();
+}
+
+void ReconnectingClient::Client::stop_with_reactor() {
+  reactor_stop_ = reactor_.add_system_event_trigger(Phase::before, SystemEvent::shutdown,
+                                                    [weak = weak_from_this()] {
+                                                      const auto client = weak.lock();
+                                                      if (!client) return succeed();
+                                                      client->reactor_stop_.reset();
+                                                      return client->stop();
+                                                    });
+}
+
+void ReconnectingClient::Client::forget_reactor_stop() {
+  if (!reactor_stop_) return;
+  reactor_.remove_system_event_trigger(*std::exchange(reactor_stop_, std::nullopt));
 }
 
 void ReconnectingClient::Client::connect() {
@@ -216,6 +235,7 @@ void ReconnectingClient::Client::give_up(const Failure& failure) {
   state_ = State::idle;
   gave_up_ = failure;
   const auto self = shared_from_this();
+  forget_reactor_stop();
   factory_->remove_user();
   fail_waiters(failure);
 }
@@ -244,6 +264,7 @@ Deferred<void> ReconnectingClient::Client::stop() {
 void ReconnectingClient::Client::closed() {
   const auto self = shared_from_this();
   state_ = State::idle;
+  forget_reactor_stop();
   auto outcome = Outcome<void>();
   try {
     factory_->remove_user();

@@ -30,7 +30,8 @@ struct ReconnectOptions {
 };
 
 /// Keeps one connection to a server: connects when started, and again when the connection is lost
-/// or an attempt fails. Lifetime: destroying it stops it, without waiting for the connection's end.
+/// or an attempt fails. It is stopped before its reactor stops, which waits for it. Lifetime:
+/// destroying it stops it, without waiting for the connection's end.
 class ReconnectingClient {
  public:
   /// Errors: InvalidArgument for options that cannot be: a negative delay or jitter, a factor below

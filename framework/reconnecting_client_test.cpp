@@ -62,6 +62,7 @@ class ConnectingReactor final : public Reactor {
   };
   std::vector<Attempt> attempts;
   bool cancelled = false;
+  Trigger trigger;
 
   Deferred<std::shared_ptr<Protocol>> connect_tcp(std::string, Port, std::shared_ptr<Factory> f,
                                                   const ConnectOptions&) override {
@@ -105,7 +106,9 @@ class ConnectingReactor final : public Reactor {
   void set_stop_on_signals(bool) override {}
   void call_when_running(Callback) override {}
   bool call_from_thread(Callback) override { return false; }
-  bool remove_system_event_trigger(TriggerId) override { return false; }
+  bool remove_system_event_trigger(TriggerId) override { return !std::exchange(trigger, {}); }
+  // The orderly shutdown begins.
+  Deferred<void> shut_down() { return std::exchange(trigger, {})(); }
   ListeningPort listen_tcp(Port, std::shared_ptr<Factory>, const ListenOptions&) override {
     throw NotSupportedOnThisPlatform("This reactor only connects.");
   }
@@ -119,7 +122,12 @@ class ConnectingReactor final : public Reactor {
   }
 
  private:
-  TriggerId add_trigger(Phase, SystemEvent, Trigger) override { return {}; }
+  TriggerId add_trigger(Phase phase, SystemEvent event, Trigger added) override {
+    EXPECT_EQ(phase, Phase::before);
+    EXPECT_EQ(event, SystemEvent::shutdown);
+    trigger = std::move(added);
+    return {};
+  }
   TimePoint now_{};
 };
 
@@ -419,6 +427,26 @@ TEST(ReconnectingClient, DestroyedStopsByItself) {
   line.reactor.advance(1h);
   EXPECT_EQ(line.attempts(), 1U);
   EXPECT_EQ(line.factory->stops, 1);
+}
+
+TEST(ReconnectingClient, StopsBeforeItsReactorStopsWhichWaits) {
+  Line line;
+  line.client->start();
+  line.reactor.accept();
+  auto stopped = line.reactor.shut_down();
+  EXPECT_TRUE(line.reactor.attempts.back().transport->losing);
+  EXPECT_FALSE(stopped.ready());
+  line.reactor.lose();
+  EXPECT_EQ(end_of(stopped), "done");
+  EXPECT_EQ(line.reactor.pending_calls(), 0U);
+}
+
+TEST(ReconnectingClient, LeavesItsReactorAloneOnceItIsStopped) {
+  Line line;
+  line.client->start();
+  EXPECT_TRUE(line.reactor.trigger);
+  auto stopped = line.client->stop();
+  EXPECT_FALSE(line.reactor.trigger);
 }
 
 TEST(ReconnectingClient, RefusesOptionsThatCannotBe) {
