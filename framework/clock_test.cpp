@@ -1,5 +1,6 @@
 #include "clock.hpp"
 
+#include "allocation_counter_test.hpp"
 #include "census.hpp"
 #include "error.hpp"
 #include "step_clock_test.hpp"
@@ -188,6 +189,19 @@ TEST(Clock, KeepsCallbacksFromSchedulingThemselvesIntoTheSameTurnForEver) {
   EXPECT_EQ(made, 6);
   clock.drop_calls();
   census().abandoned_timers -= 1;
+}
+
+TEST(Clock, AllocatesNothingForACallOnceThereWasAnother) {
+  StepClock clock;
+  clock.call_later(1s, [] {}).cancel();
+  const AllocationCounter allocations;
+  for (int i = 0; i < 100; ++i) {
+    clock.call_later(1s, [] {}).cancel();
+    auto call = clock.call_later(1ms, [] {});
+    call.reset(2ms);
+    clock.advance(2ms);
+  }
+  EXPECT_EQ(allocations.count(), 0);
 }
 
 TEST(DelayedCall, CancelKeepsTheCallFromBeingMadeAndDestroysItAtOnce) {
