@@ -5,12 +5,11 @@
 #include "../../transports/detail/tcp_listener.hpp"
 #include "../../transports/system_resolver.hpp"
 #include "backends.hpp"
+#include "stop_signals.hpp"
 #include "watches.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/signal_set.hpp>
 
-#include <csignal>
 #include <utility>
 
 namespace weft::detail::WEFT_BACKEND {
@@ -20,25 +19,11 @@ namespace {
 #define WEFT_STRINGIZE_(name) #name
 #define WEFT_STRINGIZE(name) WEFT_STRINGIZE_(name)
 
-// Whether the application has left the signal alone.
-bool unclaimed(int signal) noexcept {
-#ifdef _WIN32
-  const auto handler = std::signal(signal, SIG_DFL);
-  if (handler != SIG_DFL) std::signal(signal, handler);
-  return handler == SIG_DFL;
-#else
-  struct sigaction action {};
-  return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
-         action.sa_handler == SIG_DFL;
-#endif
-}
-
 }  // namespace
 
 class AsioReactor final : public BasicReactor {
  public:
-  AsioReactor()
-      : loop_(*this), watches_(loop_), work_(net::make_work_guard(loop_.io)), signals_(loop_.io) {
+  AsioReactor() : loop_(*this), watches_(loop_), work_(net::make_work_guard(loop_.io)) {
     set_resolver(std::make_shared<SystemResolver>(*this));
   }
   ~AsioReactor() override { end(); }
@@ -87,31 +72,28 @@ class AsioReactor final : public BasicReactor {
 
   void run_began() override {
     if (!stops_on_signals()) return;
-    bool any = false;
-    for (const int signal : {SIGINT, SIGTERM}) {
-      if (!unclaimed(signal)) continue;
-      ErrorCode error;
-      signals_.add(signal, error);
-      any = any || !error;
+    try {
+      if (!signals_.take(*this) || signals_.descriptor() < 0) return;
+      signal_watch_ = watches_.watch(signals_.descriptor(), Interest::readable, [this] {
+        while (signals_.read_one())
+          interrupted();
+      });
+    } catch (...) {
+      log_failure("reactor", "SIGINT and SIGTERM will not stop the reactor in order",
+                  Failure::current());
+      signals_.give_back();
     }
-    if (any) wait_for_signals();
   }
   void run_ended() noexcept override {
-    ErrorCode ignored;
-    signals_.clear(ignored);
-  }
-  void wait_for_signals() {
-    signals_.async_wait([this](const ErrorCode& error, int) {
-      if (error) return;
-      interrupted();
-      wait_for_signals();
-    });
+    signal_watch_.cancel();
+    signals_.give_back();
   }
 
   AsioLoop loop_;
   Watches watches_;
   net::executor_work_guard<net::io_context::executor_type> work_;
-  net::signal_set signals_;
+  StopSignals signals_;
+  Watch signal_watch_;
 };
 
 std::unique_ptr<Reactor> make_asio_reactor() {
