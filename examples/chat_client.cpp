@@ -48,9 +48,9 @@ class Client : public weft::LineReceiver {
 int main(int argc, char** argv) try {
   Plan plan;
   Example example("Talks to a chat server.", 7778);
-  example.options().add_option("--name", plan.name, "Who to be");
-  example.options().add_option("--say", plan.lines, "A line to say; may be repeated");
-  example.options().add_option("--until", plan.until, "Stay until somebody says this");
+  example.add_option("--name", plan.name, "Who to be");
+  example.add_option("--say", plan.lines, "A line to say; may be repeated");
+  example.add_option("--until", plan.until, "Stay until somebody says this");
   return example.run(argc, argv, [&] {
     example.connect(example.host(), example.port(),
                     weft::factory_for<Client>(std::ref(example), std::cref(plan)));

@@ -89,7 +89,7 @@ int main(int argc, char** argv) try {
   Room room;
   Example example("Tells everybody what anybody says, line by line.", 7778);
   bool self_test = false;
-  example.options().add_flag("--self-test", self_test, "Talk to itself for a moment, then end");
+  example.add_flag("--self-test", self_test, "Talk to itself for a moment, then end");
   return example.run(argc, argv, [&] {
     const auto port = example.listen(weft::factory_for<Member>(std::ref(room)));
     if (!self_test) return;

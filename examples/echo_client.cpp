@@ -59,11 +59,8 @@ class Client : public weft::Protocol {
 int main(int argc, char** argv) try {
   Plan plan;
   Example example("Measures how long an echo takes.", 7777);
-  example.options().add_option("--message", plan.message, "What to send")->capture_default_str();
-  example.options()
-      .add_option("--count", plan.count, "How many times")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  example.add_option("--message", plan.message, "What to send");
+  example.add_count("--count", plan.count, "How many times");
   return example.run(argc, argv, [&] {
     example.connect(example.host(), example.port(),
                     weft::factory_for<Client>(std::ref(example), std::cref(plan)));

@@ -20,7 +20,7 @@ class Echo : public weft::Protocol {
 int main(int argc, char** argv) try {
   Example example("Sends back whatever it is sent.", 7777);
   bool self_test = false;
-  example.options().add_flag("--self-test", self_test, "Talk to itself for a moment, then end");
+  example.add_flag("--self-test", self_test, "Talk to itself for a moment, then end");
   return example.run(argc, argv, [&] {
     const auto port = example.listen(weft::factory_for<Echo>());
     if (!self_test) return;

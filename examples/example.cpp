@@ -1,28 +1,63 @@
 #include "example.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <utility>
 
-Example::Example(std::string description, weft::Port default_port)
-    : app_(std::move(description)), port_(default_port) {
+namespace {
+
+/// Reports what is thrown before main could catch it: the tables of the option library below are
+/// made that early, and memory may be short.
+const std::terminate_handler default_terminate =
+    std::set_terminate([] { std::_Exit(report_exception()); });
+
+}  // namespace
+
+#include <CLI/CLI.hpp>
+
+Example::Example(const std::string& description, weft::Port default_port)
+    : app_(std::make_unique<CLI::App>(description)), port_(default_port) {
+  std::set_terminate(default_terminate);
   std::string names;
   for (const auto& name : weft::reactor_names()) {
     if (!names.empty()) names += ", ";
     names += name;
   }
-  app_.add_option("--host", host_, "Address, numeric where it is listened on")
-      ->capture_default_str();
-  app_.add_option("--port", port_, "TCP port; 0 listens on a free one")->capture_default_str();
-  app_.add_option("--reactor", reactor_name_, "The event loop, one of: " + names);
+  add_option("--host", host_, "Address, numeric where it is listened on");
+  add_option("--port", port_, "TCP port; 0 listens on a free one");
+  app_->add_option("--reactor", reactor_name_, "The event loop, one of: " + names);
+}
+
+Example::~Example() = default;
+
+void Example::add_flag(const std::string& name, bool& given, const std::string& help) {
+  app_->add_flag(name, given, help);
+}
+
+void Example::add_option(const std::string& name, std::string& value, const std::string& help) {
+  app_->add_option(name, value, help)->capture_default_str();
+}
+
+void Example::add_option(const std::string& name, std::vector<std::string>& values,
+                         const std::string& help) {
+  app_->add_option(name, values, help);
+}
+
+void Example::add_option(const std::string& name, weft::Port& port, const std::string& help) {
+  app_->add_option(name, port, help)->capture_default_str();
+}
+
+void Example::add_count(const std::string& name, std::size_t& count, const std::string& help) {
+  app_->add_option(name, count, help)->capture_default_str()->check(CLI::PositiveNumber);
 }
 
 int Example::run(int argc, char** argv, const std::function<void()>& start) {
   try {
-    app_.parse(argc, argv);
+    app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app_.exit(error);
+    return app_->exit(error);
   }
   reactor_ = weft::make_reactor(reactor_name_);
   start();

@@ -3,21 +3,32 @@
 
 #include <weft/weft.hpp>
 
-#include <CLI/CLI.hpp>
-
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+namespace CLI {
+class App;
+}
 
 /// A program with --host, --port, --reactor and --help.
 class Example {
  public:
-  Example(std::string description, weft::Port default_port);
+  Example(const std::string& description, weft::Port default_port);
+  ~Example();
 
-  /// Where a program puts options of its own.
-  CLI::App& options() { return app_; }
+  /// Further options, which `run` reads into what they are given.
+  void add_flag(const std::string& name, bool& given, const std::string& help);
+  void add_option(const std::string& name, std::string& value, const std::string& help);
+  void add_option(const std::string& name, std::vector<std::string>& values,
+                  const std::string& help);
+  void add_option(const std::string& name, weft::Port& port, const std::string& help);
+  void add_count(const std::string& name, std::size_t& count, const std::string& help);
+
   const std::string& host() const { return host_; }
   weft::Port port() const { return port_; }
   weft::Reactor& reactor() { return *reactor_; }
@@ -35,7 +46,7 @@ class Example {
   void finish(int status, std::string_view why = "");
 
  private:
-  CLI::App app_;
+  std::unique_ptr<CLI::App> app_;
   std::string host_ = "127.0.0.1";
   std::string reactor_name_;
   weft::Port port_;

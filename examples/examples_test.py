@@ -25,7 +25,7 @@ def run(program, *arguments, **options):
 
 
 def reactors():
-    listed = re.search(r"one of: ([\w, ]+)", " ".join(run("echo_server", "--help").stdout.split()))
+    listed = re.search(r"one of: (\w+(?:, \w+)*)", " ".join(run("echo_server", "--help").stdout.split()))
     return listed.group(1).split(", ")
 
 

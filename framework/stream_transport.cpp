@@ -9,6 +9,18 @@
 
 namespace weft {
 
+namespace {
+
+Failure loop_over(const Address& peer) noexcept {
+  try {
+    return Failure(ConnectionLost("The reactor stopped while the connection was open.", peer));
+  } catch (...) {
+    return Failure::current();
+  }
+}
+
+}  // namespace
+
 StreamOwner::~StreamOwner() = default;
 
 StreamTransport::StreamTransport(Clock& clock) noexcept
@@ -496,8 +508,7 @@ void StreamTransport::loop_ended() noexcept {
   if (!ended_for_good()) {
     const bool cut_off = !output_.empty();
     take(StreamEvent::abort);
-    end(Failure(ConnectionLost("The reactor stopped while the connection was open.", peer())),
-        cut_off);
+    end(loop_over(peer()), cut_off);
   }
   deliver_loss();
 }
