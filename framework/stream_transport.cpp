@@ -44,6 +44,10 @@ bool StreamTransport::connected() const {
   return !ended_for_good();
 }
 
+bool StreamTransport::closing() const {
+  return state_ == StreamState::flushing || state_ == StreamState::closing_tls || ended_for_good();
+}
+
 std::size_t StreamTransport::write_buffer_size() const {
   return ended_for_good() ? 0 : output_.size();
 }

@@ -62,6 +62,7 @@ class StreamTransport : public Transport,
   void set_write_buffer_limits(std::size_t high, std::size_t low) override;
   [[nodiscard]] std::size_t write_buffer_size() const override;
   [[nodiscard]] bool connected() const override;
+  [[nodiscard]] bool closing() const override;
   [[nodiscard]] Clock& clock() const override { return clock_; }
 
   /// Aborts with a reason other than ConnectionAborted.

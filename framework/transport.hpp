@@ -80,6 +80,8 @@ class Transport {
   [[nodiscard]] virtual Address peer() const = 0;
   /// True until the connection is closed or broken.
   [[nodiscard]] virtual bool connected() const = 0;
+  /// True once it was asked to close, or is closed or broken: the protocol receives no more data.
+  [[nodiscard]] virtual bool closing() const = 0;
   /// The clock of the loop that this transport belongs to.
   [[nodiscard]] virtual Clock& clock() const = 0;
 

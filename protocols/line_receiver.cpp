@@ -1,0 +1,137 @@
+#include "line_receiver.hpp"
+
+#include "../framework/logging.hpp"
+#include "../framework/transport.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace weft {
+
+LineReceiver::LineReceiver(std::size_t max_line_bytes, std::string delimiter)
+    : delimiter_(std::move(delimiter)), max_line_bytes_(max_line_bytes) {}
+
+void LineReceiver::raw_data_received(BytesView) {}
+
+void LineReceiver::line_length_exceeded(BytesView) {
+  throw LineTooLong("The peer " + transport().peer().text() + " sent a line of more than " +
+                        std::to_string(max_line_bytes_) + " bytes.",
+                    transport().peer());
+}
+
+void LineReceiver::send_line(std::string_view line) {
+  const BytesView pieces[] = {line, delimiter_.empty() ? BytesView("\r\n") : delimiter_};
+  transport().write_sequence(pieces);
+}
+
+bool LineReceiver::delivering() const {
+  return !paused_ && !transport().closing();
+}
+
+void LineReceiver::data_received(BytesView data) {
+  if (!unfinished_.empty()) {
+    unfinished_ += data.text();
+    deliver_rest();
+    return;
+  }
+  // The usual case: whole lines lie in the chunk, and are not copied.
+  busy_ = true;
+  try {
+    const auto used = deliver_from(data.text());
+    // Behind what `set_line_mode` may have given back.
+    unfinished_ += data.from(used).text();
+  } catch (...) {
+    busy_ = false;
+    throw;
+  }
+  busy_ = false;
+  if (searched_ < unfinished_.size()) deliver_rest();
+}
+
+void LineReceiver::deliver_rest() {
+  if (busy_) return;
+  busy_ = true;
+  try {
+    while (delivering() && !unfinished_.empty()) {
+      // Taken out, since callbacks may add to it.
+      const auto data = std::exchange(unfinished_, {});
+      const auto used = deliver_from(data);
+      const bool stuck = used == 0 && unfinished_.empty();
+      unfinished_.insert(0, data, used, std::string::npos);
+      if (stuck) break;
+      if (used == data.size() && unfinished_.empty()) break;
+    }
+  } catch (...) {
+    busy_ = false;
+    throw;
+  }
+  busy_ = false;
+}
+
+// Says how much it has used up.
+std::size_t LineReceiver::deliver_from(std::string_view data) {
+  std::size_t used = 0;
+  while (used < data.size() && delivering()) {
+    if (raw_) {
+      const auto rest = data.substr(used);
+      searched_ = 0;
+      raw_data_received(rest);
+      return data.size();
+    }
+    const auto line = deliver_line(data.substr(used));
+    if (line == 0) break;
+    used += line;
+  }
+  return transport().closing() ? data.size() : used;
+}
+
+// Delivers the first line of `data`, and says how long it was with its end; zero when there is
+// none.
+std::size_t LineReceiver::deliver_line(std::string_view data) {
+  const std::string_view delimiter = delimiter_.empty() ? std::string_view("\n") : delimiter_;
+  const auto overlap = delimiter.size() - 1;
+  const auto from = searched_ > overlap ? searched_ - overlap : 0;
+  const auto end = data.find(delimiter, from);
+  if (end == std::string_view::npos) {
+    searched_ = data.size();
+    // A CR may still turn out to be the beginning of the line's end.
+    const auto slack = delimiter_.empty() ? 1 : overlap;
+    if (data.size() > max_line_bytes_ + slack) line_length_exceeded(data);
+    return 0;
+  }
+  searched_ = 0;
+  auto line = data.substr(0, end);
+  if (delimiter_.empty() && line.ends_with('\r')) line.remove_suffix(1);
+  line.size() > max_line_bytes_ ? line_length_exceeded(line) : line_received(line);
+  return end + delimiter.size();
+}
+
+void LineReceiver::set_line_mode(BytesView extra) {
+  raw_ = false;
+  unfinished_.insert(0, extra.text());
+  searched_ = 0;
+  deliver_rest();
+}
+
+void LineReceiver::pause_producing() {
+  if (std::exchange(paused_, true)) return;
+  transport().pause_producing();
+}
+
+void LineReceiver::resume_producing() {
+  if (!std::exchange(paused_, false)) return;
+  transport().resume_producing();
+  // Not inside this call, as for what the transport holds.
+  transport().clock().call_later(Duration::zero(), [weak = weak_from_this()] {
+    const auto self = std::static_pointer_cast<LineReceiver>(weak.lock());
+    if (self == nullptr) return;
+    try {
+      self->deliver_rest();
+    } catch (...) {
+      log_failure("lines", "line_received threw; the connection is aborted", Failure::current());
+      self->transport().abort_connection();
+    }
+  });
+}
+
+}  // namespace weft
