@@ -140,10 +140,8 @@ void TcpListener::rest(const ErrorCode& error) {
         "Accepting on " + address().text() + " failed: " + to_std(error).message() +
             "; it is tried again every 100 ms");
   }
-  rest_call_ = clock().call_later(rest_time, [weak = weak_from_this()] {
-    const auto listener = std::static_pointer_cast<TcpListener>(weak.lock());
-    if (listener != nullptr) listener->accept();
-  });
+  // Nobody else need hold a port that rests: its handle may be gone.
+  rest_call_ = clock().call_later(rest_time, [self = self()] { self->accept(); });
 }
 
 void TcpListener::close_port() noexcept {

@@ -84,9 +84,12 @@ void TcpTransport::handle(F&& body) noexcept {
 
 // ---- reading
 
+// Asked from where nothing may throw: running out of memory costs this connection alone.
 void TcpTransport::reading_wanted_again() {
-  if (watching_) stop_watching_.emit(net::cancellation_type::all);
-  read();
+  handle([this] {
+    if (watching_) stop_watching_.emit(net::cancellation_type::all);
+    read();
+  });
 }
 
 void TcpTransport::read() {
