@@ -136,10 +136,10 @@ class Chat(unittest.TestCase):
     def test_who_never_reads_is_dropped_and_the_others_are_served(self):
         line = b"y" * 8000 + b"\n"
         with serving("chat_server") as (_, port), connect(port) as deaf, connect(port) as ann:
-            deaf.sendall(b"/name deaf\n")
             reads = ann.makefile("rb")
-            while b"is now deaf" not in reads.readline():
-                pass
+            self.assertIn(b"you are guest", reads.readline())
+            deaf.sendall(b"/name deaf\n")
+            self.assertIn(b"is now deaf", reads.readline())
             heard = b""
             for _ in range(20000):
                 ann.sendall(line)
