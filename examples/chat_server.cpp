@@ -13,20 +13,29 @@ class Member;
 /// Everybody who is connected, in the order in which they came.
 class Room {
  public:
-  std::size_t enter(Member& member);
+  static constexpr std::size_t max_unsaid_bytes = 64 * 1024;
+  std::size_t enter(Member& member) {
+    members_[++last_number_] = &member;
+    return last_number_;
+  }
   void leave(std::size_t number) { members_.erase(number); }
-  void tell_everybody(const std::string& text);
+  /// Tells it when the loop comes round, together with what others say by then.
+  void tell_everybody(std::string_view text, weft::Clock& clock);
 
  private:
+  void say_it();
+
+  std::string unsaid_;
+  weft::DelayedCall saying_;
   std::size_t last_number_ = 0;
   std::map<std::size_t, Member*> members_;
 };
 
 class Member : public weft::LineReceiver {
  public:
-  /// Who has so much yet to read does not read at all.
-  static constexpr std::size_t max_unread_bytes = 256 * 1024;
   static constexpr std::size_t max_name_bytes = 20;
+  /// Who has so much yet to read does not read at all.
+  static constexpr std::size_t max_unread_bytes = 1024 * 1024;
 
   explicit Member(Room& room) : room_(room) {}
 
@@ -41,7 +50,7 @@ class Member : public weft::LineReceiver {
     if (line.empty()) return;
     if (line.substr(0, 6) == "/name ") return rename(line.substr(6));
     known_ = true;
-    room_.tell_everybody(name_ + ": " + std::string(line));
+    tell(name_ + ": " + std::string(line));
   }
 
   void pause_writing() override { transport().abort_connection(); }
@@ -49,20 +58,21 @@ class Member : public weft::LineReceiver {
   void connection_lost(const weft::Failure&) override {
     room_.leave(number_);
     // Who never spoke leaves unnoticed.
-    if (known_) room_.tell_everybody("* " + name_ + " left");
+    if (known_) tell("* " + name_ + " left");
   }
 
   void hear(const weft::Bytes& text) { transport().write(text); }
 
  private:
+  void tell(const std::string& text) { room_.tell_everybody(text, transport().clock()); }
+
   void rename(std::string_view name) {
     if (name.empty() || name.size() > max_name_bytes) {
-      transport().write("* a name has 1 to 20 letters\n");
-      return;
+      return transport().write("* a name has 1 to 20 letters\n");
     }
     known_ = true;
-    const std::string old = std::exchange(name_, std::string(name));
-    room_.tell_everybody("* " + old + " is now " + name_);
+    const auto old = std::exchange(name_, std::string(name));
+    tell("* " + old + " is now " + name_);
   }
 
   Room& room_;
@@ -71,16 +81,22 @@ class Member : public weft::LineReceiver {
   bool known_ = false;
 };
 
-std::size_t Room::enter(Member& member) {
-  members_[++last_number_] = &member;
-  return last_number_;
+void Room::tell_everybody(std::string_view text, weft::Clock& clock) {
+  unsaid_ += text;
+  unsaid_ += '\n';
+  if (unsaid_.size() > max_unsaid_bytes) {
+    say_it();
+  } else if (!saying_.active()) {
+    saying_ = clock.call_later(weft::Duration::zero(), [this] { say_it(); });
+  }
 }
 
-void Room::tell_everybody(const std::string& text) {
-  // One copy of the text, however many are here.
-  const weft::Bytes line(text + "\n");
+void Room::say_it() {
+  saying_.cancel_if_active();
+  // One copy of the bytes, however many are here.
+  const weft::Bytes said(std::exchange(unsaid_, std::string()));
   for (const auto& [number, member] : members_)
-    member->hear(line);
+    member->hear(said);
 }
 
 }  // namespace
@@ -96,8 +112,7 @@ int main(int argc, char** argv) try {
     begin_self_test(example, port.address(), 2,
                     {{"", "* you are guest"},
                      {"/name tester\n", " is now tester\n"},
-                     {"hello\n", "tester: hello\n"},
-                     {"bye\n", "tester: bye\n"}});
+                     {"hello\n", "tester: hello\n"}});
   });
 } catch (...) {
   return report_exception();
