@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Has the chat server carry a conversation of three clients, of which one alone is ours; then
-# compares the reactors. `./run demo` builds and starts this: examples/demo.sh build/release/examples
+# compares the reactors. `./run demo` builds what it needs and starts it.
 set -euo pipefail
 
 programs=$(realpath "${1:-build/release/examples}")
@@ -102,5 +102,5 @@ ended bob
 exec {cleo}>&-
 echo "  it ended with exit status 0"
 
-title "The reactors beside a hand-written epoll loop"
-timeout 120 python3 bench/run.py --short
+title "CPU time for an echoed message on 64 connections; a hand-written epoll loop takes 1.00"
+timeout 120 python3 bench/run.py --short --folder "$programs/../bench"
