@@ -4,6 +4,7 @@
 #include "deferred_queue.hpp"
 #include "deferred_semaphore.hpp"
 #include "gather.hpp"
+#include "hand_clock_test.hpp"
 #include "race.hpp"
 
 #include <gtest/gtest.h>
@@ -107,6 +108,27 @@ TEST(GatherResults, CancelsAllWhenCancelled) {
   gathered.cancel();
   EXPECT_EQ(operations.cancelled, (std::vector{false, true, true}));
   EXPECT_TRUE(gathered.ready());
+}
+
+TEST(GatherResults, FailsWithACancelledErrorWhenCancelled) {
+  const auto before = census().unhandled_failures.load();
+  Operations operations(2);
+  auto gathered = gather_results(operations.deferreds());
+  gathered.cancel();
+  EXPECT_NE(gathered.peek()->failure().check<CancelledError>(), nullptr);
+  { const auto dropped = std::move(gathered); }
+  EXPECT_EQ(census().unhandled_failures.load(), before);
+}
+
+TEST(GatherResults, TimesOut) {
+  HandClock clock;
+  Operations gathering(2);
+  auto gathered = gather_results(gathering.deferreds()).add_timeout(clock, std::chrono::seconds(1));
+  Operations racing(2);
+  auto raced = race(racing.deferreds()).add_timeout(clock, std::chrono::seconds(1));
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_NE(gathered.take_result()->failure().check<TimeoutError>(), nullptr);
+  EXPECT_NE(raced.take_result()->failure().check<TimeoutError>(), nullptr);
 }
 
 TEST(GatherResults, GathersDifferentTypesIntoATuple) {
@@ -328,6 +350,44 @@ TEST(DeferredQueue, LosesNoItemToACancelledGet) {
   gone.cancel();
   queue.put(6);
   EXPECT_EQ(queue.get().take_result()->value(), 6);
+}
+
+TEST(DeferredQueue, KeepsTheOrderWhenThoseWhoWaitLeaveWhileTheyAreServed) {
+  DeferredQueue<int> queue;
+  std::optional<Deferred<int>> second;
+  std::optional<Deferred<int>> third;
+  auto first = queue.get().add_callback([&](int) {
+    queue.put(1);
+    queue.put(2);
+    EXPECT_EQ(queue.size(), 2U);
+    second->cancel();
+    third->cancel();
+  });
+  second = queue.get();
+  third = queue.get();
+  queue.put(0);
+  EXPECT_TRUE(first.ready());
+  EXPECT_EQ(queue.get().take_result()->value(), 1);
+  EXPECT_EQ(queue.get().take_result()->value(), 2);
+}
+
+TEST(DeferredQueue, ServesThoseWhoWaitBeforeThoseWhoComeMeanwhile) {
+  DeferredQueue<int> queue(1);
+  std::optional<Deferred<int>> late;
+  auto first = queue.get().add_callback([&](int) {
+    queue.put(1);
+    queue.put(2);
+    EXPECT_THROW(queue.put(3), QueueOverflow);
+    late = queue.get();
+    EXPECT_FALSE(late->ready());
+    queue.close();
+  });
+  auto second = queue.get();
+  queue.put(0);
+  EXPECT_TRUE(first.ready());
+  EXPECT_EQ(second.take_result()->value(), 1);
+  EXPECT_EQ(late->take_result()->value(), 2);
+  EXPECT_NE(queue.get().take_result()->failure().check<QueueClosed>(), nullptr);
 }
 
 TEST(DeferredQueue, GivesWhatIsLeftWhenClosedAndThenFails) {

@@ -192,7 +192,9 @@ class [[nodiscard]] Deferred {
     if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
       Outcome<T> taken = std::move(*outcome);
       held_ = std::monostate();
-      return step.template run<U>(std::move(taken));
+      Deferred<U> next = step.template run<U>(std::move(taken), where);
+      if (!next.valid()) next.held_ = Outcome<U>(detail::own_result(where));
+      return next;
     }
     auto* const* cell = std::get_if<detail::Cell<T>*>(&held_);
     if (cell == nullptr) detail::refuse_consumed();
@@ -218,14 +220,15 @@ class [[nodiscard]] Deferred {
   }
   void continue_from(detail::Cell<T>& cell, detail::Cell<T>& stage) noexcept {
     held_ = std::monostate();
-    if (&cell == &stage) {
+    if (cell.waits_for(stage)) {
       cell.reader_left();
       cell.release();
       stage.put(detail::own_result(stage.where()));
       return;
     }
-    cell.feed(stage);
-    if (stage.cancelled()) cell.cancel();
+    const bool cancelled = stage.cancelled();
+    cell.feed_past(stage);
+    if (cancelled) cell.cancel_soon();
     cell.release();
   }
 
@@ -251,6 +254,7 @@ class [[nodiscard]] Promise {
   }
   ~Promise() {
     if (cell_ == nullptr) return;
+    if (!given_) cell_->reader_left();
     if (!cell_->fired() && cell_->wanted()) {
       // Cancelled and not fired is what it is while its canceller runs, and drops it.
       cell_->fire(cell_->cancelled() ? detail::cancelled_failure()
@@ -301,13 +305,13 @@ Deferred<T> fail(Failure failure) {
 template <class F, class... Args>
 auto maybe_deferred(F&& f, Args&&... args) {
   using U = detail::ReturnedValue<std::invoke_result_t<F, Args...>>;
-  return detail::call_stage<U>(f, std::forward<Args>(args)...);
+  return detail::call_stage<U>(SourceLocation(), f, std::forward<Args>(args)...);
 }
 
 namespace detail {
 
 template <class U, class F, class... Args>
-Deferred<U> call_stage(F& callback, Args&&... args) noexcept {
+Deferred<U> call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept {
   using R = std::invoke_result_t<F&, Args...>;
   try {
     if constexpr (is_deferred<std::remove_cvref_t<R>>) {
@@ -319,7 +323,7 @@ Deferred<U> call_stage(F& callback, Args&&... args) noexcept {
       return Deferred<U>(Outcome<U>(std::invoke(callback, std::forward<Args>(args)...)));
     }
   } catch (...) {
-    return Deferred<U>(Outcome<U>(Failure::current()));
+    return Deferred<U>(Outcome<U>(Failure::current(where)));
   }
 }
 

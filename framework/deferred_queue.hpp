@@ -32,39 +32,38 @@ class DeferredQueue {
   /// Errors: QueueOverflow, which keeps nothing; QueueClosed.
   void put(T item) {
     if (line_->closed) throw QueueClosed("Something was put into a queue that was closed.");
-    if (line_->waiters.empty()) {
-      if (line_->items.size() >= max_size_) {
-        throw QueueOverflow("The queue is full; put less, or wait until something was taken.");
-      }
-      line_->items.push_back(std::move(item));
-      return;
+    const bool awaited = line_->awaits_more();
+    if (!awaited && line_->items.size() >= max_size_ &&
+        line_->items.size() - line_->handovers >= max_size_) {
+      throw QueueOverflow("The queue is full; put less, or wait until something was taken.");
     }
-    line_->hand_over(std::move(item));
+    line_->items.push_back(std::move(item));
+    if (awaited) line_->hand_over_soon();
   }
   /// The next item, when there is one. Cancelling it loses no item.
   /// Errors: QueueUnderflow when too many wait; fails with QueueClosed once it is closed and empty.
   Deferred<T> get(SourceLocation where = SourceLocation::current()) {
     auto& items = line_->items;
-    if (!items.empty()) {
-      Outcome<T> next(std::move(items.front()));
-      items.pop_front();
-      return Deferred<T>(std::move(next));
-    }
-    if (line_->closed) return fail<T>(closed());
+    if (!items.empty() && line_->handovers == 0) return succeed(line_->next());
+    if (line_->closed && items.size() <= line_->handovers) return fail<T>(closed());
     if (max_waiting_ != unlimited && line_->waiters.size() >= max_waiting_) {
       throw QueueUnderflow("Too many wait for this queue; get no more until something was put.");
     }
-    return line_->waiters.join(where);
+    auto waiting = line_->waiters.join(where);
+    if (items.size() > line_->handovers) line_->hand_over_soon();
+    return waiting;
   }
   /// No more will be put: what is there can still be taken, and those who wait fail with
   /// QueueClosed.
   void close() {
     line_->closed = true;
-    while (!line_->waiters.empty()) {
-      detail::run_in_queue([waiter = line_->waiters.leave()]() mutable {
-        if (!waiter.fired()) waiter.errback(closed());
-      });
-    }
+    // After what was handed over before.
+    detail::run_in_queue([line = line_] {
+      while (!line->waiters.empty()) {
+        auto first = line->waiters.leave();
+        first.fire(line->items.empty() ? Outcome<T>(closed()) : Outcome<T>(line->next()));
+      }
+    });
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return line_->items.size(); }
@@ -74,19 +73,26 @@ class DeferredQueue {
   struct Line : std::enable_shared_from_this<Line> {
     std::deque<T> items;
     detail::WaitingLine<T> waiters;
+    /// How often the first item is about to go to the first who waits. They meet only then, so
+    /// that whoever cancels until then upsets no order and loses no item.
+    std::size_t handovers = 0;
     bool closed = false;
 
-    void hand_over(T item) {
-      if (waiters.empty()) {
-        items.push_front(std::move(item));
-        return;
-      }
-      detail::run_in_queue([self = this->shared_from_this(), first = waiters.leave(),
-                            given = std::move(item)]() mutable {
-        if (first.fired()) {
-          self->hand_over(std::move(given));
-        } else {
-          first.callback(std::move(given));
+    [[nodiscard]] bool awaits_more() noexcept {
+      return !waiters.empty() && (handovers == 0 || waiters.size() > handovers);
+    }
+    [[nodiscard]] T next() {
+      T item = std::move(items.front());
+      items.pop_front();
+      return item;
+    }
+    void hand_over_soon() {
+      ++handovers;
+      detail::run_in_queue([self = this->shared_from_this()] {
+        --self->handovers;
+        if (!self->items.empty() && !self->waiters.empty()) {
+          auto first = self->waiters.leave();
+          first.callback(self->next());
         }
       });
     }

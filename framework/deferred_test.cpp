@@ -7,7 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -147,6 +149,38 @@ TEST(Deferred, RefusesADeferredThatWaitsForItself) {
   EXPECT_EQ(census().unhandled_failures.load(), before + 1);
 }
 
+TEST(Deferred, RefusesADeferredThatWaitsForItselfFurtherDown) {
+  const auto before = census().unhandled_failures.load();
+  Promise<int> promise;
+  std::optional<Deferred<int>> end;
+  end = promise.deferred()
+            .add_callback([&](int) { return std::move(*end); })
+            .add_callback([](int value) { return value; })
+            .add_callback([](int value) { return value; });
+  promise.callback(1);
+  EXPECT_EQ(census().unhandled_failures.load(), before + 1);
+}
+
+TEST(Deferred, KeepsNoRoundOfALoopThatGoesOnByReturningTheNext) {
+  std::optional<Promise<int>> promise;
+  std::function<Deferred<int>(int)> round = [&](int left) {
+    promise.emplace();
+    return promise->deferred().add_callback(
+        [&round, left](int) { return left == 0 ? succeed(0) : round(left - 1); });
+  };
+  constexpr int rounds = 1000;
+  auto end = round(rounds);
+  const AllocationCounter counter;
+  for (int i = 0; i <= rounds; ++i) {
+    auto current = std::move(*promise);
+    current.callback(i);
+  }
+  EXPECT_TRUE(end.ready());
+#if !defined(__SANITIZE_ADDRESS__)
+  EXPECT_LT(counter.count(), rounds / 10) << "cells of ended rounds serve the next ones";
+#endif
+}
+
 TEST(Deferred, RefusesAConsumedDeferred) {
   auto first = succeed(1);
   auto second = std::move(first).add_callback([](int value) { return value; });
@@ -161,8 +195,7 @@ TEST(Deferred, FailsWhenACallbackReturnsAConsumedOne) {
     auto rest = std::move(used).add_callback([](int) {});
     return used;
   });
-  EXPECT_FALSE(end.ready());
-  EXPECT_FALSE(end.valid());
+  EXPECT_TRUE(failed_with<InvalidArgument>(std::move(end)));
   Promise<int> promise;
   auto later = promise.deferred().add_callback([](int) {
     auto used = succeed(2);
@@ -237,6 +270,19 @@ TEST_P(DeferredAtSize, EndsANestOfAMillionReturnedDeferreds) {
     outer[i].callback(0);
   end(innermost, nest);
   EXPECT_TRUE(ended_as_asked(std::move(nest)));
+}
+
+TEST(Deferred, EndsANestOfAMillionThatWaitsFromWithinOutwards) {
+  Promise<int> innermost;
+  auto nest = innermost.deferred();
+  std::vector<Promise<int>> outer(million);
+  for (auto& promise : outer) {
+    nest = promise.deferred().add_callback(
+        [inner = std::move(nest)](int) mutable { return std::move(inner); });
+    promise.callback(0);
+  }
+  innermost.callback(1);
+  EXPECT_EQ(value_of(std::move(nest)), 1);
 }
 
 TEST_P(DeferredAtSize, EndsALoopOfAMillionReadyOnes) {
@@ -317,6 +363,21 @@ TEST(Promise, BreaksWhenDroppedUnfired) {
     return promise.deferred();
   }();
   EXPECT_TRUE(failed_with<BrokenPromiseError>(std::move(deferred)));
+}
+
+TEST(Promise, GivesItsDeferredAlsoAfterTheResultCame) {
+  const auto before = census().unhandled_failures.load();
+  {
+    Promise<int> promise;
+    promise.errback(some_failure());
+    EXPECT_TRUE(failed_with<TimeoutError>(promise.deferred()));
+  }
+  EXPECT_EQ(census().unhandled_failures.load(), before);
+  {
+    Promise<int> promise;
+    promise.errback(some_failure());
+  }
+  EXPECT_EQ(census().unhandled_failures.load(), before + 1) << "nobody asked for its deferred";
 }
 
 TEST(Promise, MayBeDroppedByItsOwnCallback) {
@@ -414,6 +475,21 @@ TEST(DeferredCancel, MayComeFromInsideACallback) {
   EXPECT_EQ(value_of(std::move(end)), 2);
 }
 
+TEST(DeferredCancel, OfALoopThatGoesOnInSpiteOfItTakesNoStack) {
+  std::optional<Promise<int>> promise;
+  int rounds = 0;
+  std::function<Deferred<int>()> round = [&] {
+    promise.emplace();
+    return promise->deferred().add_both([&](Outcome<int> outcome) {
+      return ++rounds == million ? Deferred<int>(std::move(outcome)) : round();
+    });
+  };
+  auto end = round();
+  end.cancel();
+  EXPECT_EQ(rounds, million);
+  EXPECT_TRUE(failed_with<CancelledError>(std::move(end)));
+}
+
 // ---- fork and timeout
 
 TEST(DeferredFork, GivesBothReadersTheResult) {
@@ -506,6 +582,12 @@ TEST_F(UnhandledFailures, AreReportedWhenTheyComeAfterTheReaderLeft) {
   { const auto dropped = promise.deferred(); }
   promise.errback(some_failure());
   EXPECT_EQ(reported(), 1);
+}
+
+TEST_F(UnhandledFailures, KnowWhereTheCallbackWasAddedThatThrew) {
+  const auto result =
+      succeed(1).add_callback([](int) -> int { throw std::runtime_error("x"); }).take_result();
+  EXPECT_NE(std::string(result->failure().where().file_name()), "");
 }
 
 TEST_F(UnhandledFailures, AreNotThoseThatWereHandledLate) {

@@ -23,8 +23,9 @@ class UnknownException final : public Error {
 Failure::Held::~Held() = default;
 
 struct Failure::HeldThrown final : Held {
-  HeldThrown(std::exception_ptr exception, const std::exception* object) noexcept
-      : Held({}), thrown(std::move(exception)), seen(object) {}
+  HeldThrown(std::exception_ptr exception, const std::exception* object,
+             SourceLocation made) noexcept
+      : Held(made), thrown(std::move(exception)), seen(object) {}
   [[nodiscard]] const std::exception& error() const noexcept override { return *seen; }
   [[nodiscard]] std::exception_ptr pointer() const noexcept override { return thrown; }
 
@@ -33,25 +34,25 @@ struct Failure::HeldThrown final : Held {
   const std::exception* seen;
 };
 
-Failure::Failure(const std::exception_ptr& thrown) noexcept
+Failure::Failure(const std::exception_ptr& thrown, SourceLocation where) noexcept
     : Failure([&]() noexcept {
         static const Failure out_of_memory{std::bad_alloc()};
         try {
-          if (thrown == nullptr) return Failure(UnknownException(), {});
+          if (thrown == nullptr) return Failure(UnknownException(), where);
           try {
             std::rethrow_exception(thrown);
           } catch (const std::exception& error) {
-            return Failure(std::make_shared<const HeldThrown>(thrown, &error));
+            return Failure(std::make_shared<const HeldThrown>(thrown, &error, where));
           } catch (...) {
-            return Failure(UnknownException(), {});
+            return Failure(UnknownException(), where);
           }
         } catch (...) {
           return out_of_memory;
         }
       }()) {}
 
-Failure Failure::current() noexcept {
-  return Failure(std::current_exception());
+Failure Failure::current(SourceLocation where) noexcept {
+  return Failure(std::current_exception(), where);
 }
 
 const std::exception& Failure::error() const noexcept {

@@ -23,9 +23,9 @@ class Failure {
   requires std::derived_from<E, std::exception>
   explicit Failure(E error, SourceLocation where = SourceLocation::current());
   /// What somebody threw; null counts as an unknown error.
-  explicit Failure(const std::exception_ptr& thrown) noexcept;
+  explicit Failure(const std::exception_ptr& thrown, SourceLocation where = {}) noexcept;
   /// The exception that is being handled. Without memory it is a Failure of std::bad_alloc.
-  [[nodiscard]] static Failure current() noexcept;
+  [[nodiscard]] static Failure current(SourceLocation where = {}) noexcept;
 
   /// The error when it is an E or derives from it, else null. Never throws.
   template <class E>
@@ -41,7 +41,8 @@ class Failure {
   [[nodiscard]] std::string message() const;
   /// The name of its type as written in C++: "weft::ConnectionDone".
   [[nodiscard]] std::string type_name() const;
-  /// Where this Failure was made from a value; without a file name when it was caught.
+  /// Where this Failure was made from a value, or where the callback of a deferred was added that
+  /// threw it; without a file name when it was caught elsewhere.
   [[nodiscard]] SourceLocation where() const noexcept;
 
  private:

@@ -46,7 +46,7 @@ class Gathering : public std::enable_shared_from_this<Self> {
 
   Deferred<Result> begin(SourceLocation where) {
     promise_.emplace(Callback([weak = this->weak_from_this()] {
-                       if (const auto self = weak.lock()) self->siblings.cancel_all();
+                       if (const auto self = weak.lock()) self->cancel();
                      }),
                      where);
     return promise_->deferred();
@@ -56,7 +56,8 @@ class Gathering : public std::enable_shared_from_this<Self> {
     if (outcome) {
       static_cast<Self*>(this)->keep(index, std::move(outcome).value());
     } else if (!first_error_) {
-      first_error_ = Failure(FirstError(index, outcome.failure()));
+      first_error_ =
+          cancelled_ ? cancelled_failure() : Failure(FirstError(index, outcome.failure()));
       if (cancel_rest_) {
         siblings.cancel_all();
       } else if (!promise_->fired()) {
@@ -79,10 +80,16 @@ class Gathering : public std::enable_shared_from_this<Self> {
   Siblings siblings;
 
  private:
+  void cancel() {
+    cancelled_ = true;
+    siblings.cancel_all();
+  }
+
   std::optional<Promise<Result>> promise_;
   std::optional<Failure> first_error_;
   std::size_t waiting_;
   bool cancel_rest_;
+  bool cancelled_ = false;
 };
 
 template <class T>

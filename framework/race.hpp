@@ -40,7 +40,7 @@ class Racing : public std::enable_shared_from_this<Racing<T>> {
 
   Deferred<Raced<T>> begin(SourceLocation where) {
     promise_.emplace(Callback([weak = this->weak_from_this()] {
-                       if (const auto self = weak.lock()) self->siblings.cancel_all();
+                       if (const auto self = weak.lock()) self->cancel();
                      }),
                      where);
     return promise_->deferred();
@@ -59,6 +59,7 @@ class Racing : public std::enable_shared_from_this<Racing<T>> {
   }
   void lose() {
     siblings.forget();
+    if (cancelled_) return promise_->errback(cancelled_failure());
     std::vector<Failure> failures;
     failures.reserve(failures_.size());
     for (auto& failure : failures_)
@@ -69,10 +70,16 @@ class Racing : public std::enable_shared_from_this<Racing<T>> {
   Siblings siblings;
 
  private:
+  void cancel() {
+    cancelled_ = true;
+    siblings.cancel_all();
+  }
+
   std::optional<Promise<Raced<T>>> promise_;
   std::vector<std::optional<Failure>> failures_;
   std::size_t waiting_;
   bool won_ = false;
+  bool cancelled_ = false;
 };
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #include "../deferred.hpp"
 #include "../error.hpp"
 #include "../logging.hpp"
+#include "run_queue.hpp"
 
 #include <array>
 #include <new>
@@ -89,6 +90,25 @@ void CellBase::feed(CellBase& consumer) noexcept {
   has_reader_ = false;
 }
 
+void CellBase::feed_past(CellBase& forwarder) noexcept {
+  if (forwarder.references_ > 1 || forwarder.consumer_ == nullptr) return feed(forwarder);
+  consumer_ = std::exchange(forwarder.consumer_, nullptr);
+  consumer_->source_ = this;
+  has_reader_ = false;
+}
+
+bool CellBase::waits_for(const CellBase& stage) const noexcept {
+  // The way up from here is the way down from there, so the shorter of the two decides.
+  const CellBase* up = this;
+  const CellBase* down = &stage;
+  while (up != nullptr && down != nullptr) {
+    if (up == &stage) return true;
+    up = up->source_;
+    down = down->consumer_;
+  }
+  return false;
+}
+
 void CellBase::propagate() noexcept {
   CellBase* cell = this;
   cell->retain();
@@ -115,6 +135,15 @@ void CellBase::cancel() noexcept {
   origin->cancel_origin();
 }
 
+void CellBase::cancel_soon() noexcept {
+  try {
+    run_in_queue([cell = Canceller(this)]() mutable { cell.cancel(); });
+  } catch (...) {
+    // There was no memory to queue it.
+    cancel();
+  }
+}
+
 void CellBase::reader_left() noexcept {
   has_reader_ = false;
   if (ready_) report_unhandled();
@@ -130,11 +159,14 @@ void CellBase::report_unhandled() noexcept {
 
 void report_unhandled_failure(const Failure& failure, const SourceLocation& where) noexcept {
   census().unhandled_failures.fetch_add(1, std::memory_order_relaxed);
+  constexpr auto component = "deferred";
+  constexpr auto without_place = "Nobody handled the failure of a deferred";
+  if (*where.file_name() == '\0') return log_failure(component, without_place, failure);
   try {
-    log_failure("deferred", "Nobody handled the failure of the deferred made at " + place(where),
+    log_failure(component, "Nobody handled the failure of the deferred made at " + place(where),
                 failure);
   } catch (...) {
-    log_failure("deferred", "Nobody handled the failure of a deferred", failure);
+    log_failure(component, without_place, failure);
   }
 }
 

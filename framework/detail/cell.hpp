@@ -34,10 +34,19 @@ class CellBase {
 
   /// Has `consumer` advanced when this is ready; takes a reference to it.
   void feed(CellBase& consumer) noexcept;
+  /// Feeds what `forwarder` would, which has nothing left to do but hand on what this gets. Where
+  /// nobody else knows the forwarder it drops out, so that an endless loop of returned deferreds
+  /// takes no memory.
+  void feed_past(CellBase& forwarder) noexcept;
+  /// Whether this is, or waits for, `stage`.
+  [[nodiscard]] bool waits_for(const CellBase& stage) const noexcept;
   /// Runs all that waits for this cell, which is ready, in a loop however long the chain is.
   void propagate() noexcept;
   /// Cancels what this cell waits for in the end.
   void cancel() noexcept;
+  /// The same, but not inside a cancellation that goes on: one that leads to the next takes no
+  /// stack.
+  void cancel_soon() noexcept;
   void reader_came() noexcept { has_reader_ = true; }
   /// Nobody will read the result any more: a failure is reported, now or when it comes.
   void reader_left() noexcept;
@@ -73,7 +82,7 @@ class CellBase {
 void report_unhandled_failure(const Failure& failure, const SourceLocation& where) noexcept;
 /// What a promise that was dropped fails with.
 [[nodiscard]] Failure broken_promise(const SourceLocation& where) noexcept;
-/// What a deferred returned from its own callback fails with.
+/// What a stage fails with whose callback returned its own deferred, or a consumed one.
 [[nodiscard]] Failure own_result(const SourceLocation& where) noexcept;
 [[nodiscard]] Failure cancelled_failure() noexcept;
 [[noreturn]] void refuse_second_fire(const SourceLocation& where);
@@ -113,7 +122,10 @@ template <class T>
 class PromiseCell final : public Cell<T> {
  public:
   PromiseCell(Callback canceller, SourceLocation where) noexcept
-      : Cell<T>(where), canceller_(std::move(canceller)) {}
+      : Cell<T>(where), canceller_(std::move(canceller)) {
+    // The deferred may be asked for after the result has come.
+    this->reader_came();
+  }
 
   void fire(Outcome<T>&& outcome) {
     if (std::exchange(swallow_, false)) return;

@@ -43,10 +43,10 @@ struct CallbackResult : std::invoke_result<F&, T> {};
 template <class F>
 struct CallbackResult<F, void> : std::invoke_result<F&> {};
 
-/// Calls `callback` and gives what it returned as a result that is there, or as the deferred that
-/// it returned.
+/// Calls `callback`, which was added at `where`, and gives what it returned as a result that is
+/// there, or as the deferred that it returned.
 template <class U, class F, class... Args>
-Deferred<U> call_stage(F& callback, Args&&... args) noexcept;
+Deferred<U> call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept;
 
 // ---- the four kinds of stages, as functions from what came to what goes on
 
@@ -54,12 +54,12 @@ template <class F>
 struct OnSuccess {
   F callback;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome) noexcept {
+  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
     if (!outcome.succeeded()) return Deferred<U>(Outcome<U>(outcome.failure()));
     if constexpr (std::is_void_v<T>) {
-      return call_stage<U>(callback);
+      return call_stage<U>(where, callback);
     } else {
-      return call_stage<U>(callback, std::move(outcome).value());
+      return call_stage<U>(where, callback, std::move(outcome).value());
     }
   }
 };
@@ -69,18 +69,18 @@ template <class E, class F>
 struct OnFailure {
   F callback;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome) noexcept {
+  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
     if (outcome.succeeded()) return Deferred<U>(std::move(outcome));
     const Failure failure = outcome.failure();
     if constexpr (std::is_void_v<E>) {
-      return call_stage<U>(callback, failure);
+      return call_stage<U>(where, callback, failure);
     } else {
       const E* const error = failure.check<E>();
       if (error == nullptr) return Deferred<U>(std::move(outcome));
       if constexpr (std::is_invocable_v<F&, const E&>) {
-        return call_stage<U>(callback, *error);
+        return call_stage<U>(where, callback, *error);
       } else {
-        return call_stage<U>(callback, failure);
+        return call_stage<U>(where, callback, failure);
       }
     }
   }
@@ -91,15 +91,15 @@ struct OnEither {
   F on_success;
   G on_failure;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome) noexcept {
+  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
     if (!outcome.succeeded()) {
       const Failure failure = outcome.failure();
-      return call_stage<U>(on_failure, failure);
+      return call_stage<U>(where, on_failure, failure);
     }
     if constexpr (std::is_void_v<T>) {
-      return call_stage<U>(on_success);
+      return call_stage<U>(where, on_success);
     } else {
-      return call_stage<U>(on_success, std::move(outcome).value());
+      return call_stage<U>(where, on_success, std::move(outcome).value());
     }
   }
 };
@@ -108,8 +108,8 @@ template <class F>
 struct OnBoth {
   F callback;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome) noexcept {
-    return call_stage<U>(callback, std::move(outcome));
+  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
+    return call_stage<U>(where, callback, std::move(outcome));
   }
 };
 
@@ -129,7 +129,7 @@ class Stage final : public Cell<U> {
       this->put(static_cast<Cell<U>&>(source).take());
       return;
     }
-    Deferred<U> result = step_.template run<U>(static_cast<Cell<T>&>(source).take());
+    Deferred<U> result = step_.template run<U>(static_cast<Cell<T>&>(source).take(), this->where());
     // What the callback captured is let go before its result is seen.
     has_step_ = false;
     std::destroy_at(&step_);
