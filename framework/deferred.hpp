@@ -192,7 +192,7 @@ class [[nodiscard]] Deferred {
     if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
       Outcome<T> taken = std::move(*outcome);
       held_ = std::monostate();
-      Deferred<U> next = step.template run<U>(std::move(taken), where);
+      Deferred<U> next(step.template run<U>(std::move(taken), where));
       if (!next.valid()) next.held_ = Outcome<U>(detail::own_result(where));
       return next;
     }
@@ -305,25 +305,25 @@ Deferred<T> fail(Failure failure) {
 template <class F, class... Args>
 auto maybe_deferred(F&& f, Args&&... args) {
   using U = detail::ReturnedValue<std::invoke_result_t<F, Args...>>;
-  return detail::call_stage<U>(SourceLocation(), f, std::forward<Args>(args)...);
+  return detail::call_stage<Deferred<U>, U>(SourceLocation(), f, std::forward<Args>(args)...);
 }
 
 namespace detail {
 
-template <class U, class F, class... Args>
-Deferred<U> call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept {
+template <class C, class U, class F, class... Args>
+C call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept {
   using R = std::invoke_result_t<F&, Args...>;
   try {
     if constexpr (is_deferred<std::remove_cvref_t<R>>) {
       return std::invoke(callback, std::forward<Args>(args)...);
     } else if constexpr (std::is_void_v<R>) {
       std::invoke(callback, std::forward<Args>(args)...);
-      return Deferred<U>(Outcome<U>());
+      return C(Outcome<U>());
     } else {
-      return Deferred<U>(Outcome<U>(std::invoke(callback, std::forward<Args>(args)...)));
+      return C(Outcome<U>(std::invoke(callback, std::forward<Args>(args)...)));
     }
   } catch (...) {
-    return Deferred<U>(Outcome<U>(Failure::current(where)));
+    return C(Outcome<U>(Failure::current(where)));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "run_queue.hpp"
 
 #include <array>
+#include <cstdint>
 #include <new>
 #include <string>
 
@@ -27,57 +28,64 @@ constexpr std::size_t max_spare = 256;
 constexpr std::size_t grain = 32;
 constexpr std::size_t classes = 8;
 
-// Cells that ended, kept by size for the next ones of their thread.
-class SpareCells {
- public:
-  ~SpareCells() {
-    ended = true;
-    for (auto& list : lists_) {
+struct SpareCell {
+  SpareCell* next;
+};
+struct SpareList {
+  SpareCell* first = nullptr;
+  std::size_t count = 0;
+};
+// Cells that ended, kept by size for the next ones of their thread. Trivial, so that reaching it
+// costs nothing, and it is there for cells that end after everything else of the thread.
+struct SpareCells {
+  enum class Keeping : std::uint8_t { not_yet, on, ended };
+  std::array<SpareList, classes> lists{};
+  Keeping keeping = Keeping::not_yet;
+};
+constinit thread_local SpareCells spare;
+
+// Gives the spare cells back when the thread ends.
+struct Sweeper {
+  Sweeper() noexcept { spare.keeping = SpareCells::Keeping::on; }
+  Sweeper(const Sweeper&) = delete;
+  Sweeper& operator=(const Sweeper&) = delete;
+  ~Sweeper() {
+    spare.keeping = SpareCells::Keeping::ended;
+    for (auto& list : spare.lists) {
       while (list.first != nullptr)
         ::operator delete(std::exchange(list.first, list.first->next));
     }
   }
-  void* take(std::size_t index) noexcept {
-    auto& list = lists_[index];
-    if (list.first == nullptr) return nullptr;
-    --list.count;
-    return std::exchange(list.first, list.first->next);
-  }
-  bool keep(std::size_t index, void* memory) noexcept {
-    auto& list = lists_[index];
-    if (list.count >= max_spare) return false;
-    list.first = ::new (memory) Link{list.first};
-    ++list.count;
-    return true;
-  }
-  // Outlives the lists: cells may end after them, when the thread does.
-  static inline thread_local bool ended = false;
-
- private:
-  struct Link {
-    Link* next;
-  };
-  struct List {
-    Link* first = nullptr;
-    std::size_t count = 0;
-  };
-  std::array<List, classes> lists_{};
 };
 
-thread_local SpareCells spare_cells;
+bool keeps_spares() noexcept {
+  if (spare.keeping == SpareCells::Keeping::not_yet) {
+    static thread_local const Sweeper sweeper;
+  }
+  return spare.keeping == SpareCells::Keeping::on;
+}
 
 }  // namespace
 
 void* CellBase::operator new(std::size_t size) {
   const auto index = (size - 1) / grain;
-  if (index >= classes || SpareCells::ended) return ::operator new(size);
-  if (void* memory = spare_cells.take(index)) return memory;
-  return ::operator new((index + 1) * grain);
+  if (index >= classes) return ::operator new(size);
+  auto& list = spare.lists[index];
+  if (list.first == nullptr) return ::operator new((index + 1) * grain);
+  --list.count;
+  return std::exchange(list.first, list.first->next);
 }
 
 void CellBase::operator delete(void* memory, std::size_t size) noexcept {
   const auto index = (size - 1) / grain;
-  if (index < classes && !SpareCells::ended && spare_cells.keep(index, memory)) return;
+  if (index < classes && keeps_spares()) {
+    auto& list = spare.lists[index];
+    if (list.count < max_spare) {
+      list.first = ::new (memory) SpareCell{list.first};
+      ++list.count;
+      return;
+    }
+  }
   ::operator delete(memory);
 }
 

@@ -43,10 +43,15 @@ struct CallbackResult : std::invoke_result<F&, T> {};
 template <class F>
 struct CallbackResult<F, void> : std::invoke_result<F&> {};
 
-/// Calls `callback`, which was added at `where`, and gives what it returned as a result that is
-/// there, or as the deferred that it returned.
-template <class U, class F, class... Args>
-Deferred<U> call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept;
+/// A Deferred<U> where one of the callbacks that return an R does; else the Outcome<U> itself,
+/// which is cheaper to hand on.
+template <class U, class... R>
+using Continuation =
+    std::conditional_t<(is_deferred<std::remove_cvref_t<R>> || ...), Deferred<U>, Outcome<U>>;
+
+/// Calls `callback`, which was added at `where`, and gives what it returned, or threw, as a C.
+template <class C, class U, class F, class... Args>
+C call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept;
 
 // ---- the four kinds of stages, as functions from what came to what goes on
 
@@ -54,12 +59,13 @@ template <class F>
 struct OnSuccess {
   F callback;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
-    if (!outcome.succeeded()) return Deferred<U>(Outcome<U>(outcome.failure()));
+  auto run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
+    using C = Continuation<U, typename CallbackResult<F, T>::type>;
+    if (!outcome.succeeded()) return C(Outcome<U>(outcome.failure()));
     if constexpr (std::is_void_v<T>) {
-      return call_stage<U>(where, callback);
+      return call_stage<C, U>(where, callback);
     } else {
-      return call_stage<U>(where, callback, std::move(outcome).value());
+      return call_stage<C, U>(where, callback, std::move(outcome).value());
     }
   }
 };
@@ -69,18 +75,27 @@ template <class E, class F>
 struct OnFailure {
   F callback;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
-    if (outcome.succeeded()) return Deferred<U>(std::move(outcome));
+  auto run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
+    constexpr bool takes_error = [] {
+      if constexpr (std::is_void_v<E>) {
+        return false;
+      } else {
+        return std::is_invocable_v<F&, const E&>;
+      }
+    }();
+    using Argument = std::conditional_t<takes_error, E, Failure>;
+    using C = Continuation<U, std::invoke_result_t<F&, const Argument&>>;
+    if (outcome.succeeded()) return C(std::move(outcome));
     const Failure failure = outcome.failure();
     if constexpr (std::is_void_v<E>) {
-      return call_stage<U>(where, callback, failure);
+      return call_stage<C, U>(where, callback, failure);
     } else {
       const E* const error = failure.check<E>();
-      if (error == nullptr) return Deferred<U>(std::move(outcome));
-      if constexpr (std::is_invocable_v<F&, const E&>) {
-        return call_stage<U>(where, callback, *error);
+      if (error == nullptr) return C(std::move(outcome));
+      if constexpr (takes_error) {
+        return call_stage<C, U>(where, callback, *error);
       } else {
-        return call_stage<U>(where, callback, failure);
+        return call_stage<C, U>(where, callback, failure);
       }
     }
   }
@@ -91,15 +106,17 @@ struct OnEither {
   F on_success;
   G on_failure;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
+  auto run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
+    using C = Continuation<U, typename CallbackResult<F, T>::type,
+                           std::invoke_result_t<G&, const Failure&>>;
     if (!outcome.succeeded()) {
       const Failure failure = outcome.failure();
-      return call_stage<U>(where, on_failure, failure);
+      return call_stage<C, U>(where, on_failure, failure);
     }
     if constexpr (std::is_void_v<T>) {
-      return call_stage<U>(where, on_success);
+      return call_stage<C, U>(where, on_success);
     } else {
-      return call_stage<U>(where, on_success, std::move(outcome).value());
+      return call_stage<C, U>(where, on_success, std::move(outcome).value());
     }
   }
 };
@@ -108,8 +125,9 @@ template <class F>
 struct OnBoth {
   F callback;
   template <class U, class T>
-  Deferred<U> run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
-    return call_stage<U>(where, callback, std::move(outcome));
+  auto run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
+    using C = Continuation<U, std::invoke_result_t<F&, Outcome<T>>>;
+    return call_stage<C, U>(where, callback, std::move(outcome));
   }
 };
 
@@ -129,11 +147,15 @@ class Stage final : public Cell<U> {
       this->put(static_cast<Cell<U>&>(source).take());
       return;
     }
-    Deferred<U> result = step_.template run<U>(static_cast<Cell<T>&>(source).take(), this->where());
+    auto result = step_.template run<U>(static_cast<Cell<T>&>(source).take(), this->where());
     // What the callback captured is let go before its result is seen.
     has_step_ = false;
     std::destroy_at(&step_);
-    result.continue_in(*this);
+    if constexpr (is_deferred<decltype(result)>) {
+      result.continue_in(*this);
+    } else {
+      this->put(std::move(result));
+    }
   }
 
   union {
