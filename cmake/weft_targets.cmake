@@ -22,7 +22,7 @@ target_compile_options(
             -Wno-sign-conversion
             $<$<BOOL:${WEFT_WERROR}>:-Werror>>
             # At -O1 GCC 12 follows a std::variant inside a std::optional wrongly; Release keeps the warning.
-            $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<NOT:$<CONFIG:Release>>>:-Wno-maybe-uninitialized>)
+            $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
 if(WEFT_SANITIZE)
   target_compile_options(
     weft_build_options INTERFACE -fsanitize=${WEFT_SANITIZE} -fno-sanitize-recover=all
@@ -123,7 +123,7 @@ function(weft_library folder)
   set_property(GLOBAL PROPERTY WEFT_GTEST_HEADERS_${folder} "${arg_GTEST_HEADERS}")
 
   if(WEFT_BUILD_TESTS AND arg_TESTS)
-    weft_test(weft_${folder}_test SOURCES ${arg_TESTS} LINKS weft::${folder})
+    weft_test(weft_${folder}_test SOURCES ${arg_TESTS} LINKS weft::${folder} weft::testing)
   endif()
 endfunction()
 

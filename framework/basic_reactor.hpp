@@ -37,10 +37,8 @@ class BasicReactor : public Reactor {
   void set_resolver(std::shared_ptr<Resolver> resolver) override;
   [[nodiscard]] ThreadPool& thread_pool() override;
 
-  /// One round of the loop: what other threads have asked for, due calls, those who wait for the
-  /// loop, and then I/O, for which it waits `max_wait` at most. For a host that runs the loop
-  /// itself.
-  void run_once(Duration max_wait);
+  /// What other threads have asked for, due calls, those who wait for the loop, and then I/O.
+  void run_once(Duration max_wait) override;
 
  protected:
   BasicReactor();

@@ -37,6 +37,7 @@ class ClosableTransport final : public Transport {
   [[nodiscard]] Address host() const override { return {}; }
   [[nodiscard]] Address peer() const override { return {}; }
   [[nodiscard]] bool connected() const override { return true; }
+  [[nodiscard]] bool closing() const override { return false; }
   [[nodiscard]] Clock& clock() const override {
     throw NotSupportedOnThisPlatform("This transport has no clock.");
   }

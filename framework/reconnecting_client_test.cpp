@@ -38,6 +38,7 @@ struct FakeTransport final : Transport {
   [[nodiscard]] Address host() const override { return {}; }
   [[nodiscard]] Address peer() const override { return {}; }
   [[nodiscard]] bool connected() const override { return !losing; }
+  [[nodiscard]] bool closing() const override { return false; }
   [[nodiscard]] Clock& clock() const override { return its_clock; }
   Clock& its_clock;
   bool losing = false;
@@ -101,6 +102,7 @@ class ConnectingReactor final : public Reactor {
   void run() override {}
   void stop() override {}
   void stop_from_thread() noexcept override {}
+  void run_once(Duration) override {}
   [[nodiscard]] bool running() const noexcept override { return true; }
   void set_shutdown_deadline(Duration) override {}
   void set_stop_on_signals(bool) override {}

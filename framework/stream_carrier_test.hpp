@@ -46,7 +46,7 @@ class LoggingCarrier final : public StreamTransport {
     return {taken, false, {}};
   }
   void send_later(std::span<const BytesView>) override {}
-  void reading_wanted_again() override {}
+  void reading_changed() override {}
   void send_end() noexcept override { *log_ << "end "; }
   void close_in_order() noexcept override { *log_ << "close "; }
   void close_abruptly() noexcept override { *log_ << "reset "; }

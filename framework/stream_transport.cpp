@@ -113,7 +113,7 @@ std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> prot
                   thrown = failure;
                   callback_threw(failure);
                 });
-  if (!thrown && reading_wanted()) reading_wanted_again();
+  if (!ended_for_good()) reading_changed();
   return thrown;
 }
 
@@ -176,7 +176,7 @@ void StreamTransport::lose(StreamEvent event, Duration linger) {
       linger_ = linger;
       held_input_.clear();
       end_held_ = false;
-      if (!was_reading) reading_wanted_again();
+      if (!was_reading) reading_changed();
       output_changed();
       break;
     case StreamAction::shorten_linger:
@@ -214,7 +214,7 @@ void StreamTransport::resume_producing() {
   if (take(StreamEvent::resume).action != StreamAction::release) return;
   if (pauses_ == 0 || --pauses_ > 0) return;
   if (reading_wanted()) {
-    reading_wanted_again();
+    reading_changed();
   } else if (turn() != nullptr) {
     turn()->wake_later(shared_from_this());
   }
@@ -484,7 +484,7 @@ void StreamTransport::deliver_held() {
     end_held_ = false;
     deliver_end(take(StreamEvent::end_of_stream).action);
   }
-  if (reading_wanted()) reading_wanted_again();
+  if (reading_wanted()) reading_changed();
 }
 
 void StreamTransport::resume_pull_producer() {

@@ -94,7 +94,7 @@ class StreamTransport : public Transport,
   /// The goodbye that `begin_goodbye` began is done.
   void goodbye_done();
   /// Whether the carrier shall read: asked before each read; changes are told by
-  /// `reading_wanted_again`.
+  /// `reading_changed`.
   [[nodiscard]] bool reading_wanted() const noexcept;
   /// Whether the protocol lends its buffer, and reading into it is wanted.
   [[nodiscard]] bool lends_buffer() const noexcept;
@@ -109,8 +109,8 @@ class StreamTransport : public Transport,
   /// Waits until it can send, may send some of `pieces`, and calls `sent` or `broken`. The bytes
   /// stay where they are until then, also when the connection is aborted meanwhile.
   virtual void send_later(std::span<const BytesView> pieces) = 0;
-  /// `reading_wanted()` has become true.
-  virtual void reading_wanted_again() = 0;
+  /// `reading_wanted()` may have become true; called once at the beginning whether or not it is.
+  virtual void reading_changed() = 0;
   /// Ends our direction; everything written has gone out.
   virtual void send_end() noexcept = 0;
   /// Closes for good and calls nothing any more. In order: what was sent must still reach the peer.

@@ -27,9 +27,10 @@ StreamTransport::SendResult MemoryTransport::try_send(std::span<const BytesView>
   }
   SendResult result;
   for (const auto piece : pieces) {
-    const auto room = other->capacity_ - std::min(other->capacity_, other->inbox_.size());
+    const auto room = other->capacity_ - std::min(other->capacity_, other->inbox_size());
     const auto part = piece.first(room);
     other->inbox_ += part.text();
+    other->forget_taken();
     result.taken += part.size();
     if (part.size() < piece.size()) {
       result.blocked = true;
@@ -37,6 +38,13 @@ StreamTransport::SendResult MemoryTransport::try_send(std::span<const BytesView>
     }
   }
   return result;
+}
+
+// Moves what is left to the front when as much has been taken: constant time a byte.
+void MemoryTransport::forget_taken() {
+  if (taken_ <= inbox_size()) return;
+  inbox_.erase(0, taken_);
+  taken_ = 0;
 }
 
 void MemoryTransport::send_later(std::span<const BytesView>) {
@@ -66,36 +74,42 @@ Failure MemoryTransport::failure_from(std::error_code error) const {
 bool MemoryTransport::room_came() {
   const auto other = other_.lock();
   if (!waiting_for_room_ || other == nullptr) return false;
-  if (!other->gone_ && other->inbox_.size() >= other->capacity_) return false;
+  if (!other->gone_ && other->inbox_size() >= other->capacity_) return false;
   waiting_for_room_ = false;
   sent(0);
   return true;
+}
+
+std::string MemoryTransport::take(std::size_t max_bytes) {
+  auto chunk = inbox_.substr(taken_, max_bytes);
+  taken_ += chunk.size();
+  return chunk;
 }
 
 bool MemoryTransport::deliver(std::size_t max_bytes) {
   if (room_came()) return true;
   if (std::exchange(reset_coming_, false) && !gone_) {
     inbox_.clear();
+    taken_ = 0;
     broken(Failure(
         ConnectionReset("The connection with " + peer_.text() + " was reset by the peer.", peer_)));
     return true;
   }
   if (gone_ || !reading_wanted()) return false;
-  if (!inbox_.empty() && max_bytes > 0) {
-    const auto chunk = inbox_.substr(0, max_bytes);
-    inbox_.erase(0, chunk.size());
+  if (inbox_size() > 0 && max_bytes > 0) {
+    const auto chunk = take(max_bytes);
     if (lends_buffer()) {
       const auto room = borrow(chunk.size());
       const auto fits = std::min(room.size(), chunk.size());
       std::copy_n(reinterpret_cast<const std::byte*>(chunk.data()), fits, room.data());
-      inbox_.insert(0, chunk, fits, std::string::npos);
+      taken_ -= chunk.size() - fits;
       if (fits > 0) received_in_place(fits);
     } else {
       received(chunk);
     }
     return true;
   }
-  if (inbox_.empty() && end_coming_ && !std::exchange(end_told_, true)) {
+  if (inbox_size() == 0 && end_coming_ && !std::exchange(end_told_, true)) {
     ended();
     return true;
   }

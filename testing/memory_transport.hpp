@@ -24,7 +24,7 @@ class MemoryTransport : public StreamTransport {
   /// Gives the protocol at most `max_bytes` of what lies in the inbox, or what else has come: the
   /// peer's end, its reset. False when there was nothing to do.
   bool deliver(std::size_t max_bytes);
-  [[nodiscard]] std::size_t inbox_size() const noexcept { return inbox_.size(); }
+  [[nodiscard]] std::size_t inbox_size() const noexcept { return inbox_.size() - taken_; }
 
   [[nodiscard]] Address host() const override { return host_; }
   [[nodiscard]] Address peer() const override { return peer_; }
@@ -32,18 +32,22 @@ class MemoryTransport : public StreamTransport {
  private:
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
   void send_later(std::span<const BytesView> pieces) override;
-  void reading_wanted_again() override {}
+  void reading_changed() override {}
   void send_end() noexcept override;
   void close_in_order() noexcept override;
   void close_abruptly() noexcept override;
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
 
   bool room_came();
+  void forget_taken();
+  std::string take(std::size_t max_bytes);
 
   Address host_;
   Address peer_;
   std::weak_ptr<MemoryTransport> other_;
   std::string inbox_;
+  // How much of the inbox's beginning has been delivered.
+  std::size_t taken_ = 0;
   std::size_t capacity_;
   bool end_coming_ = false;
   bool end_told_ = false;

@@ -66,7 +66,7 @@ class StringTransport : public StreamTransport {
 
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
   void send_later(std::span<const BytesView> pieces) override;
-  void reading_wanted_again() override {}
+  void reading_changed() override {}
   void send_end() noexcept override { end_sent_ = true; }
   void close_in_order() noexcept override {}
   void close_abruptly() noexcept override { aborted_ = true; }

@@ -23,10 +23,21 @@ namespace {
 
 class AsioReactor final : public BasicReactor {
  public:
-  AsioReactor() : loop_(*this), watches_(loop_), work_(net::make_work_guard(loop_.io)) {
+  AsioReactor()
+      : loop_(std::make_shared<AsioLoop>(*this)),
+        watches_(*loop_),
+        work_(net::make_work_guard(loop_->io)) {
     set_resolver(std::make_shared<SystemResolver>(*this));
   }
-  ~AsioReactor() override { end(); }
+  ~AsioReactor() override {
+    end();
+    // First what was cancelled may end, while the kernel still knows its buffers; then what is left
+    // lets go of its transports, which keep the loop.
+    wait(now());
+    while (loop_->io.poll_one() > 0) {
+    }
+    loop_->io.drop_operations();
+  }
 
   [[nodiscard]] std::string_view name() const noexcept override {
     return WEFT_STRINGIZE(WEFT_BACKEND);
@@ -36,7 +47,7 @@ class AsioReactor final : public BasicReactor {
   ListeningPort listen_tcp(Port port, std::shared_ptr<Factory> factory,
                            const ListenOptions& options) override {
     turn().check_thread();
-    auto listener = std::make_shared<TcpListener>(loop_, std::move(factory));
+    auto listener = std::make_shared<TcpListener>(*loop_, std::move(factory));
     listener->open(port, options);
     return ListeningPort(std::move(listener));
   }
@@ -44,7 +55,7 @@ class AsioReactor final : public BasicReactor {
                                                   std::shared_ptr<Factory> factory,
                                                   const ConnectOptions& options) override {
     turn().check_thread();
-    return std::make_shared<TcpConnector>(loop_, std::move(factory), std::move(host), port)
+    return std::make_shared<TcpConnector>(*loop_, std::move(factory), std::move(host), port)
         ->start(options);
   }
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {
@@ -56,19 +67,19 @@ class AsioReactor final : public BasicReactor {
   void wait(std::optional<TimePoint> until) override {
     try {
       if (!until) {
-        loop_.io.run_one();
+        loop_->io.run_one();
       } else if (*until <= now()) {
-        loop_.io.poll_one();
+        loop_->io.poll_one();
       } else {
-        loop_.io.run_one_until(*until);
+        loop_->io.run_one_until(*until);
       }
     } catch (...) {
       log_failure("reactor", "A round of the loop threw; the loop goes on", Failure::current());
     }
     // `wake` stops the context, which needs no memory; whoever called it left word before.
-    if (loop_.io.stopped()) loop_.io.restart();
+    if (loop_->io.stopped()) loop_->io.restart();
   }
-  void wake() noexcept override { loop_.io.stop(); }
+  void wake() noexcept override { loop_->io.stop(); }
 
   void run_began() override {
     if (!stops_on_signals()) return;
@@ -89,7 +100,7 @@ class AsioReactor final : public BasicReactor {
     signals_.give_back();
   }
 
-  AsioLoop loop_;
+  std::shared_ptr<AsioLoop> loop_;
   Watches watches_;
   net::executor_work_guard<net::io_context::executor_type> work_;
   StopSignals signals_;

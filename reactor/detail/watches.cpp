@@ -26,7 +26,7 @@ Watch Watches::watch(Descriptor, Interest, Callback) {
 // One descriptor may be watched for both interests, but the poller takes it once.
 class WatchedDescriptor {
  public:
-  WatchedDescriptor(AsioLoop& loop, Descriptor descriptor) : handle(loop.io), loop_(loop) {
+  WatchedDescriptor(AsioLoop& loop, Descriptor descriptor) : loop_(loop.shared_from_this()), handle(loop.io) {
     ErrorCode error;
     handle.assign(static_cast<int>(descriptor), error);
     if (error) {
@@ -46,13 +46,16 @@ class WatchedDescriptor {
   WatchedDescriptor(const WatchedDescriptor&) = delete;
   WatchedDescriptor& operator=(const WatchedDescriptor&) = delete;
 
-  [[nodiscard]] Turn& turn() const noexcept { return loop_.reactor.turn(); }
+  [[nodiscard]] Turn& turn() const noexcept { return loop_->reactor.turn(); }
 
-  net::posix::stream_descriptor handle;
   bool watched[2] = {false, false};
 
  private:
-  AsioLoop& loop_;
+  // Before the handle, which leaves its context when it goes.
+  std::shared_ptr<AsioLoop> loop_;
+
+ public:
+  net::posix::stream_descriptor handle;
 };
 
 namespace {

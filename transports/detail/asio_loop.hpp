@@ -10,8 +10,17 @@
 
 namespace weft::detail::WEFT_BACKEND {
 
-/// Belongs to the reactor, and lives longer than its transports' operations.
-class AsioLoop {
+/// An io_context whose pending operations can be dropped while its sockets live on.
+class AsioContext : public net::io_context {
+ public:
+  using net::io_context::io_context;
+  /// Destroys what waits in it, and all that only that keeps alive.
+  void drop_operations() { shutdown(); }
+};
+
+/// Made by the reactor, and kept by whatever has a socket: transports may outlive their reactor,
+/// and a socket is closed through its context.
+class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
  public:
   /// A quarter of a MiB: bulk data costs fewer calls than with the customary 64 KiB, and one loop
   /// needs one.
@@ -28,7 +37,7 @@ class AsioLoop {
   }
 
   Reactor& reactor;
-  net::io_context io;
+  AsioContext io;
 
  private:
   std::unique_ptr<char[]> buffer_;

@@ -11,7 +11,7 @@ namespace weft::detail::WEFT_BACKEND {
 TcpConnector::TcpConnector(AsioLoop& loop, std::shared_ptr<Factory> factory, std::string host,
                            Port port)
     : ConnectAttempt(loop.reactor, std::move(factory)),
-      loop_(loop),
+      loop_(loop.shared_from_this()),
       socket_(loop.io),
       host_(std::move(host)),
       port_(port) {}
@@ -40,7 +40,7 @@ void TcpConnector::resolve() {
     try_next();
     return;
   }
-  auto lookup = loop_.reactor.resolver()
+  auto lookup = loop_->reactor.resolver()
                     .resolve(host_, port_)
                     .add_callbacks(
                         [self = self()](std::vector<Address> addresses) {
@@ -100,7 +100,7 @@ void TcpConnector::connect_done(const ErrorCode& error) {
     return;
   }
   const Address& address = addresses_[next_ - 1];
-  connected(std::make_shared<TcpTransport>(loop_, std::move(socket_), address));
+  connected(std::make_shared<TcpTransport>(*loop_, std::move(socket_), address));
 }
 
 void TcpConnector::timed_out() {

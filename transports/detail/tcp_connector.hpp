@@ -30,7 +30,7 @@ class TcpConnector final : public ConnectAttempt {
     return std::static_pointer_cast<TcpConnector>(shared_from_this());
   }
 
-  AsioLoop& loop_;
+  std::shared_ptr<AsioLoop> loop_;
   Tcp::socket socket_;
   std::string host_;
   Port port_;

@@ -38,7 +38,7 @@ constexpr auto rest_time = std::chrono::milliseconds(100);
 
 TcpListener::TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory)
     : Listener(loop.reactor, std::move(factory)),
-      loop_(loop),
+      loop_(loop.shared_from_this()),
       acceptor_(loop.io),
       accepted_(loop.io) {}
 
@@ -121,12 +121,12 @@ void TcpListener::accept_done(const ErrorCode& error) {
   }
   short_of_resources_ = false;
   try {
-    Tcp::socket socket = std::exchange(accepted_, Tcp::socket(loop_.io));
+    Tcp::socket socket = std::exchange(accepted_, Tcp::socket(loop_->io));
     ErrorCode failed;
     prepare_socket(socket, failed);
     // A peer that is gone already shows here, and is nobody's loss.
     if (!failed) {
-      accepted(std::make_shared<TcpTransport>(loop_, std::move(socket), to_address(peer_)));
+      accepted(std::make_shared<TcpTransport>(*loop_, std::move(socket), to_address(peer_)));
     }
   } catch (...) {
     log_failure("listener", "A connection could not be taken", Failure::current());

@@ -27,7 +27,7 @@ class TcpListener final : public Listener {
     return std::static_pointer_cast<TcpListener>(Listener::shared_from_this());
   }
 
-  AsioLoop& loop_;
+  std::shared_ptr<AsioLoop> loop_;
   Tcp::acceptor acceptor_;
   Tcp::socket accepted_;
   Tcp::endpoint peer_;

@@ -61,7 +61,7 @@ void prepare_socket(Tcp::socket& socket, ErrorCode& error) {
 }
 
 TcpTransport::TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer)
-    : StreamTransport(loop.reactor), loop_(loop), socket_(std::move(socket)), peer_(peer) {
+    : StreamTransport(loop.reactor), loop_(loop.shared_from_this()), socket_(std::move(socket)), peer_(peer) {
   ErrorCode error;
   const auto host = socket_.local_endpoint(error);
   if (!error) host_ = to_address(host);
@@ -85,11 +85,9 @@ void TcpTransport::handle(F&& body) noexcept {
 // ---- reading
 
 // Asked from where nothing may throw: running out of memory costs this connection alone.
-void TcpTransport::reading_wanted_again() {
-  handle([this] {
-    if (watching_) stop_watching_.emit(net::cancellation_type::all);
-    read();
-  });
+void TcpTransport::reading_changed() {
+  if (reading_wanted()) stop_watching();
+  go_on_reading();
 }
 
 void TcpTransport::read() {
@@ -128,7 +126,7 @@ void TcpTransport::read_done(const ErrorCode& error, std::size_t count) {
 // and then it is somebody else's turn.
 void TcpTransport::drain() {
   if (closed_ || !reading_wanted()) return;
-  const auto room = loop_.read_buffer();
+  const auto room = loop_->read_buffer();
   ErrorCode error;
   const auto count = socket_.read_some(net::buffer(room.data(), room.size()), error);
   if (error == net::error::would_block || error == net::error::interrupted) return;
@@ -182,16 +180,41 @@ bool TcpTransport::ended_by(const ErrorCode& error) {
 void TcpTransport::watch_for_errors() {
   if (watching_ || closed_) return;
   watching_ = true;
+#if defined(WEFT_BACKEND_EPOLL) || defined(WEFT_BACKEND_IO_URING)
   socket_.async_wait(
       Tcp::socket::wait_error,
-      net::bind_cancellation_slot(stop_watching_.slot(), [self = self()](const ErrorCode& error) {
-        self->handle([&] { self->error_seen(error); });
+      net::bind_cancellation_slot(watch_signal_.slot(), [self = self()](const ErrorCode& error) {
+        self->handle([&] {
+          self->watching_ = false;
+          if (!error) self->look_for_error();
+        });
       }));
+#else
+  // select tells of nothing but data, and data is what waits here; so it is asked once a second.
+  watch_call_ = clock().call_later(std::chrono::seconds(1), [weak = weak_from_this()] {
+    const auto transport = std::static_pointer_cast<TcpTransport>(weak.lock());
+    if (transport == nullptr) return;
+    transport->handle([&] {
+      transport->watching_ = false;
+      transport->look_for_error();
+      transport->go_on_reading();
+    });
+  });
+#endif
 }
 
-void TcpTransport::error_seen(const ErrorCode& error) {
+void TcpTransport::stop_watching() {
+  if (!watching_) return;
+#if defined(WEFT_BACKEND_EPOLL) || defined(WEFT_BACKEND_IO_URING)
+  watch_signal_.emit(net::cancellation_type::all);
+#else
   watching_ = false;
-  if (error || closed_) return;
+  watch_call_.cancel_if_active();
+#endif
+}
+
+void TcpTransport::look_for_error() {
+  if (closed_) return;
   net::detail::socket_option::integer<SOL_SOCKET, SO_ERROR> pending;
   ErrorCode failed;
   socket_.get_option(pending, failed);
@@ -237,6 +260,7 @@ void TcpTransport::send_end() noexcept {
 
 void TcpTransport::close_socket() noexcept {
   discard_call_.cancel_if_active();
+  stop_watching();
   ErrorCode ignored;
   socket_.close(ignored);
 }

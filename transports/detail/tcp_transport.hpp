@@ -33,7 +33,7 @@ class TcpTransport final : public StreamTransport, public TcpControl {
  private:
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
   void send_later(std::span<const BytesView> pieces) override;
-  void reading_wanted_again() override;
+  void reading_changed() override;
   void send_end() noexcept override;
   void close_in_order() noexcept override;
   void close_abruptly() noexcept override;
@@ -48,7 +48,8 @@ class TcpTransport final : public StreamTransport, public TcpControl {
   void go_on_reading();
   bool ended_by(const ErrorCode& error);
   void watch_for_errors();
-  void error_seen(const ErrorCode& error);
+  void stop_watching();
+  void look_for_error();
   [[nodiscard]] bool output_unacknowledged();
   void discard(const ErrorCode& error);
   void close_socket() noexcept;
@@ -60,12 +61,13 @@ class TcpTransport final : public StreamTransport, public TcpControl {
   // buffer.
   static constexpr std::size_t small_read = 1024;
 
-  AsioLoop& loop_;
+  std::shared_ptr<AsioLoop> loop_;
   Tcp::socket socket_;
   Address host_;
   Address peer_;
   DelayedCall discard_call_;
-  net::cancellation_signal stop_watching_;
+  DelayedCall watch_call_;
+  net::cancellation_signal watch_signal_;
   bool reading_ = false;
   bool watching_ = false;
   bool end_seen_ = false;
