@@ -21,7 +21,7 @@ target_compile_options(
             -Wconversion
             -Wno-sign-conversion
             $<$<BOOL:${WEFT_WERROR}>:-Werror>>
-            # At -O1 GCC 12 follows a std::variant inside a std::optional wrongly; Release keeps the warning.
+            # GCC 12 follows a std::variant inside another or a std::optional wrongly.
             $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
 if(WEFT_SANITIZE)
   target_compile_options(
