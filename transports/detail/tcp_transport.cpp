@@ -61,7 +61,10 @@ void prepare_socket(Tcp::socket& socket, ErrorCode& error) {
 }
 
 TcpTransport::TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer)
-    : StreamTransport(loop.reactor), loop_(loop.shared_from_this()), socket_(std::move(socket)), peer_(peer) {
+    : StreamTransport(loop.reactor),
+      loop_(loop.shared_from_this()),
+      socket_(std::move(socket)),
+      peer_(peer) {
   ErrorCode error;
   const auto host = socket_.local_endpoint(error);
   if (!error) host_ = to_address(host);
@@ -262,6 +265,7 @@ void TcpTransport::close_socket() noexcept {
   discard_call_.cancel_if_active();
   stop_watching();
   ErrorCode ignored;
+  settle_descriptor(socket_);
   socket_.close(ignored);
 }
 
