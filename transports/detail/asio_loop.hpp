@@ -43,4 +43,14 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
   std::unique_ptr<char[]> buffer_;
 };
 
+/// To be called before a socket is closed. With io_uring, what was asked for and not yet submitted
+/// names the descriptor by its number, which may be another's by then; cancelling submits it.
+template <class Socket>
+void settle_descriptor([[maybe_unused]] Socket& socket) noexcept {
+#ifdef WEFT_BACKEND_IO_URING
+  ErrorCode ignored;
+  if (socket.is_open()) socket.cancel(ignored);
+#endif
+}
+
 }  // namespace weft::detail::WEFT_BACKEND

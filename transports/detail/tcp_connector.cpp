@@ -115,6 +115,7 @@ void TcpConnector::end_attempt() noexcept {
   lookup_.cancel();
   if (!socket_.is_open()) return;
   ErrorCode ignored;
+  settle_descriptor(socket_);
   socket_.close(ignored);
 }
 

@@ -147,6 +147,7 @@ void TcpListener::rest(const ErrorCode& error) {
 void TcpListener::close_port() noexcept {
   rest_call_.cancel_if_active();
   ErrorCode ignored;
+  settle_descriptor(acceptor_);
   acceptor_.close(ignored);
 }
 
