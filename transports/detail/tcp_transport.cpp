@@ -89,8 +89,10 @@ void TcpTransport::handle(F&& body) noexcept {
 
 // Asked from where nothing may throw: running out of memory costs this connection alone.
 void TcpTransport::reading_changed() {
-  if (reading_wanted()) stop_watching();
-  go_on_reading();
+  handle([this] {
+    if (reading_wanted()) stop_watching();
+    go_on_reading();
+  });
 }
 
 void TcpTransport::read() {
