@@ -1,0 +1,193 @@
+#include "../../testing/accumulating_protocol.hpp"
+#include "../../testing/conformance/reactor_fixture.hpp"
+#include "../make_reactor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <csignal>
+#include <string>
+#include <vector>
+
+#ifndef _WIN32
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+namespace weft {
+namespace {
+
+using testing::AccumulatingProtocol;
+using testing::on_loopback;
+using testing::spin_reactor_until;
+
+class AsioReactor : public ::testing::TestWithParam<std::string> {
+ protected:
+  [[nodiscard]] bool spin_until(const std::function<bool()>& condition) {
+    return spin_reactor_until(*reactor_, condition);
+  }
+
+  std::unique_ptr<Reactor> reactor_ = make_reactor(GetParam());
+};
+
+TEST_P(AsioReactor, MayEndBeforeTheConnectionsAndPortsThatItMade) {
+  const auto client = std::make_shared<AccumulatingProtocol>();
+  const auto server = std::make_shared<AccumulatingProtocol>();
+  auto port = reactor_->listen_tcp(0, factory_from([server] { return server; }), on_loopback());
+  const auto connecting = reactor_->connect_tcp("127.0.0.1", port.address().port(),
+                                                factory_from([client] { return client; }));
+  ASSERT_TRUE(spin_until([&] { return connecting.ready() && server->made(); }));
+  reactor_.reset();
+  EXPECT_TRUE(client->lost());
+  EXPECT_TRUE(server->lost());
+  EXPECT_FALSE(port.listening());
+}
+
+#ifndef _WIN32
+
+// A pipe that closes what is still open of it.
+class Pipe {
+ public:
+  Pipe() {
+    if (::pipe(ends_.data()) != 0) throw std::runtime_error("no pipe");
+  }
+  ~Pipe() {
+    for (const int end : ends_)
+      ::close(end);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  [[nodiscard]] int read_end() const { return ends_[0]; }
+  [[nodiscard]] int write_end() const { return ends_[1]; }
+  void put() const {
+    const char byte = 'x';
+    ASSERT_EQ(::write(write_end(), &byte, 1), 1);
+  }
+  void take() const {
+    char byte = 0;
+    ASSERT_EQ(::read(read_end(), &byte, 1), 1);
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+bool is_open(int descriptor) {
+  return ::fcntl(descriptor, F_GETFD) != -1;
+}
+
+TEST_P(AsioReactor, CallsBackEachTimeAWatchedDescriptorIsReadable) {
+  const Pipe pipe;
+  int calls = 0;
+  const auto watch = reactor_->watch(pipe.read_end(), Interest::readable, [&] {
+    pipe.take();
+    ++calls;
+  });
+  for (int expected = 1; expected <= 3; ++expected) {
+    pipe.put();
+    ASSERT_TRUE(spin_until([&] { return calls == expected; }));
+  }
+}
+
+TEST_P(AsioReactor, RefusesASecondWatchForTheSameInterestAndKeepsTheFirst) {
+  const Pipe pipe;
+  int calls = 0;
+  const auto watch = reactor_->watch(pipe.read_end(), Interest::readable, [&] {
+    pipe.take();
+    ++calls;
+  });
+  EXPECT_THROW(
+      static_cast<void>(reactor_->watch(pipe.read_end(), Interest::readable, [] { FAIL(); })),
+      AlreadyWatchedError);
+  pipe.put();
+  EXPECT_TRUE(spin_until([&] { return calls == 1; }));
+}
+
+TEST_P(AsioReactor, LeavesAWatchedDescriptorOpen) {
+  const Pipe pipe;
+  auto watch = reactor_->watch(pipe.write_end(), Interest::writable, [] {});
+  watch.cancel();
+  EXPECT_TRUE(is_open(pipe.write_end()));
+  auto kept = reactor_->watch(pipe.read_end(), Interest::readable, [] {});
+  reactor_.reset();
+  EXPECT_TRUE(is_open(pipe.read_end()));
+}
+
+TEST_P(AsioReactor, WatchesANumberThatBelongsToAnotherPipeByNow) {
+  int calls = 0;
+  for (int round = 1; round <= 3; ++round) {
+    const Pipe pipe;
+    auto watch = reactor_->watch(pipe.read_end(), Interest::readable, [&] {
+      pipe.take();
+      ++calls;
+    });
+    pipe.put();
+    ASSERT_TRUE(spin_until([&] { return calls == round; }));
+    watch.cancel();
+  }
+}
+
+TEST_P(AsioReactor, MayCancelAWatchInsideItsCallback) {
+  const Pipe pipe;
+  int calls = 0;
+  Watch watch;
+  watch = reactor_->watch(pipe.write_end(), Interest::writable, [&] {
+    ++calls;
+    watch.cancel();
+  });
+  ASSERT_TRUE(spin_until([&] { return calls > 0; }));
+  for (int round = 0; round < 5; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_P(AsioReactor, StopsInOrderOnASignalAndGivesItBack) {
+  bool in_order = false;
+  reactor_->add_system_event_trigger(Phase::before, SystemEvent::shutdown,
+                                     [&] { in_order = true; });
+  reactor_->call_when_running([] { std::raise(SIGTERM); });
+  reactor_->run();
+  EXPECT_TRUE(in_order);
+  const auto before = std::signal(SIGTERM, SIG_DFL);
+  EXPECT_EQ(before, SIG_DFL);
+}
+
+TEST_P(AsioReactor, EndsAtOnceOnASecondSignalWhileItsShutdownIsStuck) {
+  Promise<void> never;
+  reactor_->set_shutdown_deadline(std::chrono::hours(1));
+  reactor_->add_system_event_trigger(Phase::before, SystemEvent::shutdown, [&] {
+    reactor_->call_later(Duration::zero(), [] { std::raise(SIGINT); });
+    return never.deferred();
+  });
+  reactor_->call_when_running([] { std::raise(SIGINT); });
+  reactor_->run();
+  EXPECT_FALSE(reactor_->running());
+}
+
+volatile std::sig_atomic_t signals_of_ours = 0;
+
+TEST_P(AsioReactor, LeavesASignalThatTheApplicationHasTaken) {
+  signals_of_ours = 0;
+  std::signal(SIGTERM, [](int) { signals_of_ours = signals_of_ours + 1; });
+  bool ran_on = false;
+  reactor_->call_when_running([&] {
+    std::raise(SIGTERM);
+    reactor_->call_later(std::chrono::milliseconds(1), [&] {
+      ran_on = true;
+      reactor_->stop();
+    });
+  });
+  reactor_->run();
+  std::signal(SIGTERM, SIG_DFL);
+  EXPECT_EQ(signals_of_ours, 1);
+  EXPECT_TRUE(ran_on);
+}
+
+#endif
+
+INSTANTIATE_TEST_SUITE_P(Each, AsioReactor, ::testing::ValuesIn(reactor_names()),
+                         [](const auto& name) { return name.param; });
+
+}  // namespace
+}  // namespace weft
