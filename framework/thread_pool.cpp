@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -23,7 +24,9 @@ struct ThreadPool::State {
 };
 
 ThreadPool::ThreadPool(std::size_t max_threads)
-    : state_(std::make_shared<State>()), max_threads_(max_threads) {
+    : state_(std::make_shared<State>()),
+      door_(std::make_shared<detail::ThreadDoor>()),
+      max_threads_(max_threads) {
   if (max_threads == 0) {
     throw InvalidArgument("A thread pool without threads would run nothing; allow at least one.");
   }
@@ -93,6 +96,9 @@ bool ThreadPool::stop(Duration deadline) {
     log(LogLevel::warning, "threads",
         std::to_string(left) + " calls in the thread pool did not end in time; left to themselves");
     state_ = std::make_shared<State>();
+    const auto door = std::exchange(door_, std::make_shared<detail::ThreadDoor>());
+    const std::lock_guard shutting(door->mutex);
+    door->open = false;
   }
   return ended;
 }

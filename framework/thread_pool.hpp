@@ -9,11 +9,23 @@
 #include <cstddef>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace weft {
+
+namespace detail {
+
+/// The way back from a thread to the reactor whose pool it is of. It is shut when the pool leaves
+/// the thread to itself: the reactor may be gone when that thread is done.
+struct ThreadDoor {
+  std::mutex mutex;
+  bool open = true;
+};
+
+}  // namespace detail
 
 /// Runs work in threads of its own, first in, first out. Threads are started when there is work for
 /// them. Thread: any, except for construction and destruction.
@@ -35,11 +47,14 @@ class ThreadPool {
   bool stop(Duration deadline);
 
   [[nodiscard]] std::size_t threads() const;
+  /// For work that has something to tell: open as long as this pool waits for it.
+  [[nodiscard]] std::shared_ptr<detail::ThreadDoor> door() const noexcept { return door_; }
 
  private:
   struct State;
   static void work(const std::shared_ptr<State>& state);
   std::shared_ptr<State> state_;
+  std::shared_ptr<detail::ThreadDoor> door_;
   std::size_t max_threads_;
 };
 
@@ -84,10 +99,13 @@ auto defer_to_thread(Reactor& reactor, F f, Args... args) {
   auto call = [f = std::move(f), ... args = std::move(args)]() mutable -> R {
     return f(std::move(args)...);
   };
+  auto& pool = reactor.thread_pool();
   const bool accepted =
-      reactor.thread_pool().submit([&reactor, result, call = std::move(call)]() mutable {
+      pool.submit([&reactor, door = pool.door(), result, call = std::move(call)]() mutable {
         result->outcome = detail::outcome_of<R>(call);
         auto* const kept = new std::shared_ptr(std::move(result));
+        const std::lock_guard lock(door->mutex);
+        if (!door->open) return;
         const bool taken = reactor.call_from_thread([kept] {
           const std::unique_ptr<std::shared_ptr<detail::ThreadResult<R>>> owned(kept);
           (*owned)->promise.fire(std::move(*(*owned)->outcome));

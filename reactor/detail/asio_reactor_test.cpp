@@ -1,3 +1,4 @@
+#include "../../framework/thread_pool.hpp"
 #include "../../testing/accumulating_protocol.hpp"
 #include "../../testing/conformance/reactor_fixture.hpp"
 #include "../make_reactor.hpp"
@@ -6,7 +7,12 @@
 
 #include <array>
 #include <csignal>
+#include <functional>
+#include <future>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #ifndef _WIN32
@@ -41,6 +47,40 @@ TEST_P(AsioReactor, MayEndBeforeTheConnectionsAndPortsThatItMade) {
   EXPECT_TRUE(client->lost());
   EXPECT_TRUE(server->lost());
   EXPECT_FALSE(port.listening());
+}
+
+// Says when it is destroyed.
+class Farewell {
+ public:
+  explicit Farewell(std::shared_ptr<std::promise<void>> said) : said_(std::move(said)) {}
+  Farewell(Farewell&&) noexcept = default;
+  ~Farewell() {
+    if (said_ != nullptr) said_->set_value();
+  }
+  Farewell(const Farewell&) = delete;
+  Farewell& operator=(const Farewell&) = delete;
+
+ private:
+  std::shared_ptr<std::promise<void>> said_;
+};
+
+TEST_P(AsioReactor, MayEndBeforeTheWorkInItsThreads) {
+  std::promise<void> open;
+  const auto done = std::make_shared<std::promise<void>>();
+  reactor_->set_shutdown_deadline(std::chrono::milliseconds(50));
+  const auto begun = std::make_shared<std::promise<void>>();
+  auto result =
+      defer_to_thread(*reactor_, [begun, opened = open.get_future(), farewell = Farewell(done)] {
+        begun->set_value();
+        opened.wait();
+      });
+  begun->get_future().wait();
+  reactor_->call_when_running([this] { reactor_->stop(); });
+  reactor_->run();
+  reactor_.reset();
+  open.set_value();
+  done->get_future().wait();
+  EXPECT_FALSE(result.ready());
 }
 
 #ifndef _WIN32
