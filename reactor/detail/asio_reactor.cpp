@@ -31,11 +31,8 @@ class AsioReactor final : public BasicReactor {
   }
   ~AsioReactor() override {
     end();
-    // First what was cancelled may end, while the kernel still knows its buffers; then what is left
-    // lets go of its transports, which keep the loop.
-    wait(now());
-    while (loop_->io.poll_one() > 0) {
-    }
+    finish_cancelled();
+    // What is left lets go of its transports, which keep the loop.
     loop_->io.drop_operations();
   }
 
@@ -80,6 +77,15 @@ class AsioReactor final : public BasicReactor {
     if (loop_->io.stopped()) loop_->io.restart();
   }
   void wake() noexcept override { loop_->io.stop(); }
+  // What was cancelled may end while the kernel still knows its buffers.
+  void finish_cancelled() noexcept {
+    try {
+      loop_->io.restart();
+      loop_->io.poll();
+    } catch (...) {
+      log_failure("reactor", "What was cancelled could not end", Failure::current());
+    }
+  }
 
   void run_began() override {
     if (!stops_on_signals()) return;
