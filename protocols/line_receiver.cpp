@@ -95,7 +95,7 @@ std::size_t LineReceiver::deliver_line(std::string_view data) {
   if (end == std::string_view::npos) {
     searched_ = data.size();
     // A CR may still turn out to be the beginning of the line's end.
-    const auto slack = delimiter_.empty() ? 1 : overlap;
+    const auto slack = delimiter_.empty() ? std::size_t{data.ends_with('\r')} : overlap;
     if (data.size() > max_line_bytes_ + slack) line_length_exceeded(data);
     return 0;
   }

@@ -101,9 +101,9 @@ TEST(LineReceiver, RefusesALineOneBytePastTheLimitBeforeItsEndArrives) {
   const testing::LogCapture log;
   auto lines = std::make_shared<Lines>(4);
   const auto transport = testing::connect(lines);
-  transport->deliver("12345");
+  transport->deliver("1234\r");
   EXPECT_FALSE(transport->closing());
-  transport->deliver("6");
+  transport->deliver("5");
   EXPECT_TRUE(transport->aborted());
   ASSERT_TRUE(lines->reason);
   EXPECT_NE(lines->reason->check<LineTooLong>(), nullptr);
