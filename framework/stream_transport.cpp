@@ -334,6 +334,11 @@ void StreamTransport::sent(std::size_t count) {
     return;
   }
   output_.consume(count);
+  if (count > 0 && output_.empty() && producer_ != nullptr && streaming_ == Streaming::pull) {
+    // The flush finds nothing left to send, and would not ask for more.
+    pull_due_ = true;
+    turn()->wake_later(shared_from_this());
+  }
   flush();
 }
 
