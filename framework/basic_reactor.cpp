@@ -23,6 +23,7 @@ void BasicReactor::end() noexcept {
     const std::lock_guard lock(thread_calls_mutex_);
     takes_thread_calls_ = false;
   }
+  if (thread_pool_ != nullptr) thread_pool_->stop(shutdown_deadline_);
   thread_pool_.reset();
   turn().end_participants();
   turn().settle();

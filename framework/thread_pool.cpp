@@ -34,6 +34,7 @@ ThreadPool::ThreadPool(std::size_t max_threads)
 
 ThreadPool::~ThreadPool() {
   stop(std::chrono::hours(24));
+  door_->shut();
 }
 
 bool ThreadPool::submit(Callback work) {
@@ -96,9 +97,7 @@ bool ThreadPool::stop(Duration deadline) {
     log(LogLevel::warning, "threads",
         std::to_string(left) + " calls in the thread pool did not end in time; left to themselves");
     state_ = std::make_shared<State>();
-    const auto door = std::exchange(door_, std::make_shared<detail::ThreadDoor>());
-    const std::lock_guard shutting(door->mutex);
-    door->open = false;
+    std::exchange(door_, std::make_shared<detail::ThreadDoor>())->shut();
   }
   return ended;
 }
@@ -109,6 +108,29 @@ std::size_t ThreadPool::threads() const {
 }
 
 namespace detail {
+
+ThreadDebt::~ThreadDebt() = default;
+
+void ThreadDoor::expect(std::shared_ptr<ThreadDebt> debt) {
+  const std::lock_guard lock(mutex_);
+  expected_.insert(std::move(debt));
+}
+
+void ThreadDoor::settle(const std::shared_ptr<ThreadDebt>& debt) noexcept {
+  const std::lock_guard lock(mutex_);
+  expected_.erase(debt);
+}
+
+void ThreadDoor::shut() noexcept {
+  std::unordered_set<std::shared_ptr<ThreadDebt>> expected;
+  {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+    expected.swap(expected_);
+  }
+  for (const auto& debt : expected)
+    debt->give_up();
+}
 
 Failure reactor_gone() {
   return Failure(NotRunningError("The reactor has ended, so the call will never be made."));

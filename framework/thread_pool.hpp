@@ -12,17 +12,42 @@
 #include <mutex>
 #include <optional>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 
 namespace weft {
 
 namespace detail {
 
+/// What a call in a thread owes the reactor. The promise in it belongs to the reactor's thread.
+class ThreadDebt {
+ public:
+  virtual ~ThreadDebt();
+  /// The result will not come. Called in the reactor's thread.
+  virtual void give_up() noexcept = 0;
+};
+
 /// The way back from a thread to the reactor whose pool it is of. It is shut when the pool leaves
 /// the thread to itself: the reactor may be gone when that thread is done.
-struct ThreadDoor {
-  std::mutex mutex;
-  bool open = true;
+class ThreadDoor {
+ public:
+  /// The reactor's thread waits for `debt`.
+  void expect(std::shared_ptr<ThreadDebt> debt);
+  /// It has come.
+  void settle(const std::shared_ptr<ThreadDebt>& debt) noexcept;
+  /// Calls `deliver` unless the door is shut, which waits meanwhile. Thread: any.
+  template <class F>
+  void pass(F&& deliver) {
+    const std::lock_guard lock(mutex_);
+    if (open_) deliver();
+  }
+  /// Lets nothing through any more; what is still expected is given up.
+  void shut() noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<std::shared_ptr<ThreadDebt>> expected_;
+  bool open_ = true;
 };
 
 }  // namespace detail
@@ -34,7 +59,7 @@ class ThreadPool {
   static constexpr std::size_t default_max_threads = 10;
 
   explicit ThreadPool(std::size_t max_threads = default_max_threads);
-  /// Waits for the work that runs, and drops what has not begun.
+  /// Waits for the work that runs, and drops what has not begun. `stop` before it bounds the wait.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -60,13 +85,33 @@ class ThreadPool {
 
 namespace detail {
 
+[[nodiscard]] Failure reactor_gone();
+void refuse_blocking_own_reactor(Reactor& reactor);
+
 /// Carries the result of `f` from a thread of the pool to the reactor's.
 template <class R>
-struct ThreadResult {
-  explicit ThreadResult(SourceLocation where) : promise(Callback(), where) {}
+struct ThreadResult final : ThreadDebt {
+  explicit ThreadResult(SourceLocation where) { promise.emplace(Callback(), where); }
 
-  // Touched by the reactor's thread only.
-  Promise<R> promise;
+  void fire() {
+    auto firing = std::move(*promise);
+    promise.reset();
+    firing.fire(std::move(*outcome));
+  }
+  void give_up() noexcept override {
+    if (!promise) return;
+    auto firing = std::move(*promise);
+    promise.reset();
+    try {
+      firing.errback(reactor_gone());
+    } catch (...) {
+      // Without memory for the message it fails as a broken promise.
+      return;
+    }
+  }
+
+  // Touched by the reactor's thread only, which also empties it: whoever is last may be another.
+  std::optional<Promise<R>> promise;
   std::optional<Outcome<R>> outcome;
 };
 
@@ -84,37 +129,36 @@ Outcome<R> outcome_of(F& f) noexcept {
   }
 }
 
-[[nodiscard]] Failure reactor_gone();
-void refuse_blocking_own_reactor(Reactor& reactor);
-
 }  // namespace detail
 
 /// Calls `f(args...)` in a thread of the reactor's pool; the deferred fires in the reactor's
-/// thread. Cancelling it forgets the result; the call itself goes on.
+/// thread. Cancelling it forgets the result; the call itself goes on. Errors: what the call throws;
+/// NotRunningError when the reactor ends before it does.
 template <class F, class... Args>
 auto defer_to_thread(Reactor& reactor, F f, Args... args) {
   using R = std::invoke_result_t<F&, Args...>;
   auto result = std::make_shared<detail::ThreadResult<R>>(SourceLocation::current());
-  auto deferred = result->promise.deferred();
+  auto deferred = result->promise->deferred();
   auto call = [f = std::move(f), ... args = std::move(args)]() mutable -> R {
     return f(std::move(args)...);
   };
   auto& pool = reactor.thread_pool();
-  const bool accepted =
-      pool.submit([&reactor, door = pool.door(), result, call = std::move(call)]() mutable {
-        result->outcome = detail::outcome_of<R>(call);
-        auto* const kept = new std::shared_ptr(std::move(result));
-        const std::lock_guard lock(door->mutex);
-        if (!door->open) return;
-        const bool taken = reactor.call_from_thread([kept] {
-          const std::unique_ptr<std::shared_ptr<detail::ThreadResult<R>>> owned(kept);
-          (*owned)->promise.fire(std::move(*(*owned)->outcome));
-        });
-        // A reactor that has ended takes no result. Its promise belongs to that thread, so it is
-        // not destroyed from here.
-        static_cast<void>(taken);
-      });
-  if (!accepted) result->promise.errback(detail::reactor_gone());
+  const auto door = pool.door();
+  door->expect(result);
+  const bool accepted = pool.submit([&reactor, door, result, call = std::move(call)]() mutable {
+    result->outcome = detail::outcome_of<R>(call);
+    door->pass([&] {
+      // A reactor that takes no more calls gives its debts up itself.
+      static_cast<void>(reactor.call_from_thread([door, result = std::move(result)] {
+        door->settle(result);
+        result->fire();
+      }));
+    });
+  });
+  if (!accepted) {
+    door->settle(result);
+    result->give_up();
+  }
   return deferred;
 }
 

@@ -1,6 +1,7 @@
 #include "../../framework/thread_pool.hpp"
 #include "../../testing/accumulating_protocol.hpp"
 #include "../../testing/conformance/reactor_fixture.hpp"
+#include "../../testing/results.hpp"
 #include "../make_reactor.hpp"
 
 #include <gtest/gtest.h>
@@ -80,7 +81,7 @@ TEST_P(AsioReactor, MayEndBeforeTheWorkInItsThreads) {
   reactor_.reset();
   open.set_value();
   done->get_future().wait();
-  EXPECT_FALSE(result.ready());
+  testing::failure_result_of<NotRunningError>(std::move(result));
 }
 
 #ifndef _WIN32
