@@ -61,22 +61,8 @@ class AsioReactor final : public BasicReactor {
   }
 
  private:
-  void wait(std::optional<TimePoint> until) override {
-    try {
-      if (!until) {
-        loop_->io.run_one();
-      } else if (*until <= now()) {
-        loop_->io.poll_one();
-      } else {
-        loop_->io.run_one_until(*until);
-      }
-    } catch (...) {
-      log_failure("reactor", "A round of the loop threw; the loop goes on", Failure::current());
-    }
-    // `wake` stops the context, which needs no memory; whoever called it left word before.
-    if (loop_->io.stopped()) loop_->io.restart();
-  }
-  void wake() noexcept override { loop_->io.stop(); }
+  void wait(std::optional<TimePoint> until) override { loop_->wait(until); }
+  void wake() noexcept override { loop_->wake(); }
   // What was cancelled may end while the kernel still knows its buffers.
   void finish_cancelled() noexcept {
     try {

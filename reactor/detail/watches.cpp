@@ -47,6 +47,7 @@ class WatchedDescriptor {
   WatchedDescriptor& operator=(const WatchedDescriptor&) = delete;
 
   [[nodiscard]] Turn& turn() const noexcept { return loop_->reactor.turn(); }
+  void asio_used() noexcept { loop_->asio_used(); }
 
   bool watched[2] = {false, false};
 
@@ -72,6 +73,7 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
   void wait() {
     const auto what = interest_ == Interest::readable ? net::posix::stream_descriptor::wait_read
                                                       : net::posix::stream_descriptor::wait_write;
+    target_->asio_used();
     target_->handle.async_wait(what,
                                [weak = weak_from_this(), target = target_](const ErrorCode& error) {
                                  const auto watcher = weak.lock();
@@ -87,6 +89,7 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
     target_ = nullptr;
     // The other interest's wait stays; ours finds nobody when it ends. With none left, all end.
     if (!target->watched[0] && !target->watched[1]) {
+      target->asio_used();
       ErrorCode ignored;
       target->handle.cancel(ignored);
     }
@@ -119,7 +122,10 @@ Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback
   const bool gone = target == nullptr || (!target->watched[0] && !target->watched[1]);
   if (gone) {
     // What still waits for the last watch must let go of the number first.
-    if (target != nullptr) target->handle.release();
+    if (target != nullptr) {
+      loop_.asio_used();
+      target->handle.release();
+    }
     target = std::make_shared<WatchedDescriptor>(loop_, descriptor);
     known = target;
   }

@@ -4,8 +4,13 @@
 #include "../../framework/reactor.hpp"
 #include "asio.hpp"
 
+#ifdef WEFT_BACKEND_EPOLL
+#include "poller.hpp"
+#endif
+
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 
 namespace weft::detail::WEFT_BACKEND {
@@ -19,14 +24,23 @@ class AsioContext : public net::io_context {
 };
 
 /// Made by the reactor, and kept by whatever has a socket: transports may outlive their reactor,
-/// and a socket is closed through its context.
+/// and a socket is closed through its context. Whoever starts, cancels or closes something of the
+/// context says so by `asio_used`.
 class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
  public:
   /// A quarter of a MiB: bulk data costs fewer calls than with the customary 64 KiB, and one loop
   /// needs one.
   static constexpr std::size_t read_buffer_size = 256 * 1024;
 
-  explicit AsioLoop(Reactor& owner) : reactor(owner), io(1) {}
+  explicit AsioLoop(Reactor& owner);
+  ~AsioLoop();
+
+  /// Handles what is ready; waits for it until `until`, or for ever. Returns early after `wake`.
+  void wait(std::optional<TimePoint> until);
+  /// Thread: any.
+  void wake() noexcept;
+  /// Something of `io` may be done without waiting.
+  void asio_used() noexcept { asio_used_ = true; }
 
   /// Scratch memory for one read; taken when first needed.
   std::span<char> read_buffer() {
@@ -36,11 +50,21 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
     return {buffer_.get(), read_buffer_size};
   }
 
+#ifdef WEFT_BACKEND_EPOLL
+  /// What this loop waits on: its connections, and Asio's own epoll set as one of them.
+  Poller poller;
+#endif
   Reactor& reactor;
   AsioContext io;
 
  private:
+  bool asio_used_ = false;
   std::unique_ptr<char[]> buffer_;
+#ifdef WEFT_BACKEND_EPOLL
+  struct AsioSet;
+  void run_asio();
+  std::unique_ptr<AsioSet> asio_set_;
+#endif
 };
 
 /// To be called before a socket is closed. With io_uring, what was asked for and not yet submitted

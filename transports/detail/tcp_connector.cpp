@@ -56,6 +56,7 @@ void TcpConnector::try_next() {
   while (next_ < addresses_.size()) {
     const Address& address = addresses_[next_++];
     if (!prepare(address)) continue;
+    loop_->asio_used();
     socket_.async_connect(to_endpoint(address), [self = self()](const ErrorCode& error) {
       const Turn::Scope scope(self->clock().turn());
       try {
@@ -114,6 +115,7 @@ void TcpConnector::end_attempt() noexcept {
   timeout_.cancel_if_active();
   lookup_.cancel();
   if (!socket_.is_open()) return;
+  loop_->asio_used();
   ErrorCode ignored;
   settle_descriptor(socket_);
   socket_.close(ignored);

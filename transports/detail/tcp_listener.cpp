@@ -99,6 +99,7 @@ bool TcpListener::bind(const Tcp::endpoint& endpoint, const ListenOptions& optio
 
 void TcpListener::accept() noexcept {
   if (!listening()) return;
+  loop_->asio_used();
   try {
     acceptor_.async_accept(accepted_, peer_, [self = self()](const ErrorCode& error) {
       const Turn::Scope scope(*self->turn());
@@ -146,6 +147,7 @@ void TcpListener::rest(const ErrorCode& error) {
 
 void TcpListener::close_port() noexcept {
   rest_call_.cancel_if_active();
+  loop_->asio_used();
   ErrorCode ignored;
   settle_descriptor(acceptor_);
   acceptor_.close(ignored);

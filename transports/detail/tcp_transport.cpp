@@ -1,7 +1,6 @@
 #include "tcp_transport.hpp"
 
-#include "../../framework/error.hpp"
-#include "../../framework/logging.hpp"
+#include "broken_connection.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 
@@ -185,7 +184,7 @@ bool TcpTransport::ended_by(const ErrorCode& error) {
 void TcpTransport::watch_for_errors() {
   if (watching_ || closed_) return;
   watching_ = true;
-#if defined(WEFT_BACKEND_EPOLL) || defined(WEFT_BACKEND_IO_URING)
+#ifdef WEFT_BACKEND_IO_URING
   socket_.async_wait(
       Tcp::socket::wait_error,
       net::bind_cancellation_slot(watch_signal_.slot(), [self = self()](const ErrorCode& error) {
@@ -210,7 +209,7 @@ void TcpTransport::watch_for_errors() {
 
 void TcpTransport::stop_watching() {
   if (!watching_) return;
-#if defined(WEFT_BACKEND_EPOLL) || defined(WEFT_BACKEND_IO_URING)
+#ifdef WEFT_BACKEND_IO_URING
   watch_signal_.emit(net::cancellation_type::all);
 #else
   watching_ = false;
@@ -327,11 +326,7 @@ void TcpTransport::close_abruptly() noexcept {
 }
 
 Failure TcpTransport::failure_from(std::error_code error) const {
-  const auto with = "The connection with " + peer_.text();
-  if (error == std::errc::connection_reset) {
-    return Failure(ConnectionReset(with + " was reset by the peer.", peer_, error));
-  }
-  return Failure(ConnectionLost(with + " broke: " + error.message() + ".", peer_, error));
+  return broken_connection(peer_, error);
 }
 
 // ---- what only TCP has

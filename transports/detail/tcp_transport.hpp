@@ -1,6 +1,12 @@
 // One TCP connection on an Asio loop.
 #pragma once
 
+#ifdef WEFT_BACKEND_EPOLL
+
+#include "epoll_tcp_transport.hpp"
+
+#else
+
 #include "../../framework/stream_transport.hpp"
 #include "asio_loop.hpp"
 
@@ -76,3 +82,5 @@ class TcpTransport final : public StreamTransport, public TcpControl {
 };
 
 }  // namespace weft::detail::WEFT_BACKEND
+
+#endif

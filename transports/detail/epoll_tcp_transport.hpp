@@ -1,0 +1,73 @@
+// One TCP connection on an epoll set of ours: read when there is something, into the loop's buffer.
+#pragma once
+
+#include "../../framework/stream_transport.hpp"
+#include "asio_loop.hpp"
+
+#include <span>
+#include <system_error>
+
+namespace weft::detail::epoll {
+
+/// Prepares a fresh socket the way weft wants it: non-blocking, without Nagle's delay, not
+/// inherited by children.
+void prepare_socket(Tcp::socket& socket, ErrorCode& error);
+
+/// Asio would wait through one operation a read, try each twice, and want memory for it in every
+/// idle connection; so the descriptor is taken out of Asio's care.
+class TcpTransport final : public StreamTransport, public TcpControl, private Polled {
+ public:
+  TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer);
+  ~TcpTransport() override;
+
+  [[nodiscard]] Address host() const override { return host_; }
+  [[nodiscard]] Address peer() const override { return peer_; }
+  [[nodiscard]] TcpControl* tcp() noexcept override { return this; }
+
+  void set_no_delay(bool on) override;
+  [[nodiscard]] bool no_delay() const override;
+  void set_keep_alive(bool on) override;
+  [[nodiscard]] bool keep_alive() const override;
+
+ private:
+  void ready(std::uint32_t events) noexcept override;
+
+  SendResult try_send(std::span<const BytesView> pieces) noexcept override;
+  void send_later(std::span<const BytesView> pieces) override;
+  void reading_changed() override;
+  void send_end() noexcept override;
+  void close_in_order() noexcept override;
+  void close_abruptly() noexcept override;
+  [[nodiscard]] Failure failure_from(std::error_code error) const override;
+
+  template <class F>
+  void handle(F&& body) noexcept;
+  void deal_with(std::uint32_t events);
+  void read();
+  void read_ended(ssize_t result);
+  [[nodiscard]] bool look_for_error();
+  void ask_for(std::uint32_t events);
+  void leave_poller() noexcept;
+  void discard() noexcept;
+  [[nodiscard]] bool wait_for_peers_end() noexcept;
+  void close_descriptor() noexcept;
+  void set_option(int level, int name, int value) noexcept;
+  [[nodiscard]] int option(int level, int name) const noexcept;
+  std::shared_ptr<TcpTransport> self() {
+    return std::static_pointer_cast<TcpTransport>(shared_from_this());
+  }
+
+  std::shared_ptr<AsioLoop> loop_;
+  Address host_;
+  Address peer_;
+  DelayedCall discard_call_;
+  int descriptor_;
+  // What the poller knows; it is told lazily that less is wanted.
+  std::uint32_t asked_ = 0;
+  bool polled_ = false;
+  bool send_waits_ = false;
+  bool end_seen_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace weft::detail::epoll
