@@ -121,6 +121,13 @@ class CheckIncludes(unittest.TestCase):
             "framework/CMakeLists.txt": "weft_library(framework)",
         }))
 
+    def test_knows_a_backend_s_own_file_by_the_one_it_stands_for(self):
+        listing = {"transports/CMakeLists.txt": "weft_library(transports SOURCES a.cpp)"}
+        self.assertEqual("", self.faults({
+            "transports/a.cpp": "int x;\n", "transports/epoll_a.cpp": "int x;\n", **listing}))
+        self.assertIn("does not list it", self.faults({
+            "transports/a.cpp": "int x;\n", "transports/epoll_b.cpp": "int x;\n", **listing}))
+
     def test_finds_a_detail_header_that_would_not_be_installed(self):
         self.assertIn("d.hpp must be listed", self.faults({
             "framework/a.hpp": HEADER + '#include "detail/d.hpp"\n',
