@@ -201,6 +201,7 @@ void StreamTransport::abort_connection() {
 }
 
 void StreamTransport::abort_connection(Failure reason) {
+  check_thread();
   if (take(StreamEvent::abort).action == StreamAction::give_up) end(std::move(reason), true);
 }
 

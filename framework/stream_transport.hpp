@@ -54,6 +54,7 @@ class StreamTransport : public Transport,
   void lose_connection() override;
   void lose_connection(Duration linger) override;
   void abort_connection() override;
+  void abort_connection(Failure reason) override;
   void lose_write_connection() override;
   void pause_producing() override;
   void resume_producing() override;
@@ -65,8 +66,6 @@ class StreamTransport : public Transport,
   [[nodiscard]] bool closing() const override;
   [[nodiscard]] Clock& clock() const override { return clock_; }
 
-  /// Aborts with a reason other than ConnectionAborted.
-  void abort_connection(Failure reason);
   [[nodiscard]] StreamState state() const noexcept { return state_; }
   /// The protocol, until its `connection_lost` has returned.
   [[nodiscard]] const std::shared_ptr<Protocol>& protocol() const noexcept { return protocol_; }

@@ -4,6 +4,7 @@
 #include "address.hpp"
 #include "bytes.hpp"
 #include "clock.hpp"
+#include "failure.hpp"
 #include "producer.hpp"
 
 #include <cstddef>
@@ -54,6 +55,8 @@ class Transport {
   /// Closes now; what is unsent is dropped, and the peer sees a reset where the carrier has such a
   /// thing.
   virtual void abort_connection() = 0;
+  /// The same with a reason of one's own for our `connection_lost`, in place of ConnectionAborted.
+  virtual void abort_connection(Failure reason) = 0;
   /// Tells the peer that no more will come, once everything written has gone out and a registered
   /// producer has been unregistered; receiving goes on.
   virtual void lose_write_connection() = 0;

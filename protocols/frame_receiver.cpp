@@ -43,9 +43,9 @@ void FrameReceiver::resume_producing() {
     try {
       self->deliver_held();
     } catch (...) {
-      log_failure("frames", "a frame's callback threw; the connection is aborted",
-                  Failure::current());
-      self->transport().abort_connection();
+      const auto failure = Failure::current();
+      log_failure("frames", "a frame's callback threw; the connection is aborted", failure);
+      self->transport().abort_connection(failure);
     }
   });
 }

@@ -114,24 +114,32 @@ void LineReceiver::set_line_mode(BytesView extra) {
 }
 
 void LineReceiver::pause_producing() {
-  if (std::exchange(paused_, true)) return;
+  paused_ = true;
+  if (std::exchange(holding_, true)) return;
   transport().pause_producing();
 }
 
 void LineReceiver::resume_producing() {
   if (!std::exchange(paused_, false)) return;
-  transport().resume_producing();
   // Not inside this call, as for what the transport holds.
   transport().clock().call_later(Duration::zero(), [weak = weak_from_this()] {
     const auto self = std::static_pointer_cast<LineReceiver>(weak.lock());
     if (self == nullptr) return;
     try {
-      self->deliver_rest();
+      self->deliver_held();
     } catch (...) {
-      log_failure("lines", "line_received threw; the connection is aborted", Failure::current());
-      self->transport().abort_connection();
+      const auto failure = Failure::current();
+      log_failure("lines", "line_received threw; the connection is aborted", failure);
+      self->transport().abort_connection(failure);
     }
   });
+}
+
+void LineReceiver::deliver_held() {
+  deliver_rest();
+  // Only now: an end of the stream that the transport holds must not overtake our lines.
+  if (paused_ || !std::exchange(holding_, false)) return;
+  transport().resume_producing();
 }
 
 }  // namespace weft

@@ -57,6 +57,7 @@ class LineReceiver : public Protocol {
   std::size_t deliver_from(std::string_view data);
   std::size_t deliver_line(std::string_view data);
   void deliver_rest();
+  void deliver_held();
 
   std::string delimiter_;
   std::string unfinished_;
@@ -65,6 +66,8 @@ class LineReceiver : public Protocol {
   std::size_t searched_ = 0;
   bool raw_ = false;
   bool paused_ = false;
+  // Whether the transport is paused by us; longer than `paused_`, until what we hold is delivered.
+  bool holding_ = false;
   bool busy_ = false;
 };
 

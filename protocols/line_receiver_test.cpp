@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -156,6 +157,65 @@ TEST(LineReceiver, LosesTheConnectionWhenALineThrowsAfterAResume) {
   transport->settle();
   EXPECT_TRUE(transport->aborted());
   EXPECT_TRUE(log.contains("in line_received"));
+  ASSERT_TRUE(lines->reason);
+  EXPECT_NE(lines->reason->check<std::runtime_error>(), nullptr);
+  EXPECT_EQ(lines->reason->check<ConnectionAborted>(), nullptr);
+}
+
+TEST(LineReceiver, HearsItsHeldLinesBeforeTheEndThatTheTransportHolds) {
+  auto lines = std::make_shared<Lines>();
+  lines->on_line = [raw = lines.get()](const std::string& line) {
+    if (line == "a") raw->pause_producing();
+  };
+  const auto transport = testing::connect(lines);
+  transport->deliver("a\r\nb\r\n");
+  transport->deliver("c\r\n");
+  transport->deliver_end();
+  EXPECT_EQ(joined(lines->heard), "<a>");
+  lines->resume_producing();
+  transport->settle();
+  EXPECT_EQ(joined(lines->heard), "<a><b><c>");
+  ASSERT_TRUE(lines->reason);
+  EXPECT_NE(lines->reason->check<ConnectionDone>(), nullptr);
+}
+
+// Whatever the cut and wherever it pauses, every line comes once and in order.
+TEST(LineReceiver, LosesNothingWhenItPausesInEveryCallback) {
+  const std::string input = "one\r\ntwo\r\n\r\nthree\r\n";
+  for (std::size_t size = 1; size <= input.size(); ++size) {
+    auto lines = std::make_shared<Lines>();
+    lines->on_line = [raw = lines.get()](const std::string&) { raw->pause_producing(); };
+    const auto transport = testing::connect(lines);
+    for (std::size_t from = 0; from < input.size(); from += size) {
+      transport->deliver(input.substr(from, size));
+    }
+    transport->deliver_end();
+    for (int line = 0; line < 4; ++line) {
+      EXPECT_FALSE(lines->reason) << size;
+      lines->resume_producing();
+      transport->settle();
+    }
+    EXPECT_EQ(joined(lines->heard), "<one><two><><three>") << size;
+    EXPECT_TRUE(lines->reason) << size;
+  }
+}
+
+TEST(LineReceiver, HearsNothingAfterTheLineThatThrewHoweverTheBytesCome) {
+  const std::string input = "one\r\ntwo\r\nthree\r\n";
+  for (std::size_t size = 1; size <= input.size(); ++size) {
+    const testing::LogCapture log;
+    auto lines = std::make_shared<Lines>();
+    lines->on_line = [](const std::string& line) {
+      if (line == "two") throw std::runtime_error("no twos");
+    };
+    const auto transport = testing::connect(lines);
+    for (std::size_t from = 0; from < input.size(); from += size) {
+      transport->deliver(input.substr(from, size));
+    }
+    EXPECT_EQ(joined(lines->heard), "<one><two>") << size;
+    ASSERT_TRUE(lines->reason) << size;
+    EXPECT_NE(lines->reason->check<std::runtime_error>(), nullptr) << size;
+  }
 }
 
 TEST(LineReceiver, SendsLinesInOnePiece) {
