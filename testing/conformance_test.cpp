@@ -1,5 +1,7 @@
 #include "conformance/pump_fixture.hpp"
+#include "conformance/reactor_conformance.hpp"
 #include "conformance/stream_conformance.hpp"
+#include "memory_reactor.hpp"
 
 namespace weft::testing {
 namespace {
@@ -12,6 +14,29 @@ INSTANTIATE_TEST_SUITE_P(Memory, StreamConformance,
                          ::testing::Values(kind("memory", Delivery::all_at_once()),
                                            kind("memory_bytes", Delivery::byte_by_byte()),
                                            kind("memory_pieces", Delivery::random_pieces(7))),
+                         stream_kind_name);
+
+// Threads take real time, so that is what passes; bytes come in pieces.
+ReactorKind memory_reactor() {
+  return {"memory",
+          [] {
+            return std::make_unique<MemoryReactor>(MemoryReactor::Time::real,
+                                                   Delivery::random_pieces(7));
+          },
+          {}};
+}
+
+INSTANTIATE_TEST_SUITE_P(Memory, ReactorConformance, ::testing::Values(memory_reactor()),
+                         reactor_kind_name);
+
+StreamKind in_memory_reactor() {
+  return {"memory_reactor", [] {
+            return std::make_unique<ReactorStreamFixture>(
+                std::make_unique<MemoryReactor>(MemoryReactor::Time::real));
+          }};
+}
+
+INSTANTIATE_TEST_SUITE_P(MemoryReactor, StreamConformance, ::testing::Values(in_memory_reactor()),
                          stream_kind_name);
 
 }  // namespace

@@ -11,8 +11,13 @@ MemoryTransport::MemoryTransport(Clock& clock, Address host, Address peer, std::
 
 std::pair<std::shared_ptr<MemoryTransport>, std::shared_ptr<MemoryTransport>>
 MemoryTransport::make_pair(Clock& clock, std::size_t capacity) {
-  const auto left = Address::ipv4({10, 0, 0, 1}, 40'001);
-  const auto right = Address::ipv4({10, 0, 0, 2}, 80);
+  return make_pair(clock, Address::ipv4({10, 0, 0, 1}, 40'001), Address::ipv4({10, 0, 0, 2}, 80),
+                   capacity);
+}
+
+std::pair<std::shared_ptr<MemoryTransport>, std::shared_ptr<MemoryTransport>>
+MemoryTransport::make_pair(Clock& clock, const Address& left, const Address& right,
+                           std::size_t capacity) {
   auto first = std::make_shared<MemoryTransport>(clock, left, right, capacity);
   auto second = std::make_shared<MemoryTransport>(clock, right, left, capacity);
   first->other_ = second;

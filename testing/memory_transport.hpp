@@ -11,7 +11,7 @@
 namespace weft::testing {
 
 /// One end. What it sends lies in its peer's inbox until somebody calls the peer's `deliver`.
-class MemoryTransport : public StreamTransport {
+class MemoryTransport : public StreamTransport, public TcpControl {
  public:
   /// What an inbox takes before its sender has to wait, like a socket's buffer.
   static constexpr std::size_t default_capacity = 256 * 1024;
@@ -19,6 +19,9 @@ class MemoryTransport : public StreamTransport {
   /// Two ends joined, on the same clock.
   static std::pair<std::shared_ptr<MemoryTransport>, std::shared_ptr<MemoryTransport>> make_pair(
       Clock& clock, std::size_t capacity = default_capacity);
+  /// The same with addresses of one's own.
+  static std::pair<std::shared_ptr<MemoryTransport>, std::shared_ptr<MemoryTransport>> make_pair(
+      Clock& clock, const Address& left, const Address& right, std::size_t capacity);
   MemoryTransport(Clock& clock, Address host, Address peer, std::size_t capacity);
 
   /// Gives the protocol at most `max_bytes` of what lies in the inbox, or what else has come: the
@@ -28,6 +31,13 @@ class MemoryTransport : public StreamTransport {
 
   [[nodiscard]] Address host() const override { return host_; }
   [[nodiscard]] Address peer() const override { return peer_; }
+
+  /// What it is told is kept, and changes nothing.
+  [[nodiscard]] TcpControl* tcp() noexcept override { return this; }
+  void set_no_delay(bool on) override { no_delay_ = on; }
+  [[nodiscard]] bool no_delay() const override { return no_delay_; }
+  void set_keep_alive(bool on) override { keep_alive_ = on; }
+  [[nodiscard]] bool keep_alive() const override { return keep_alive_; }
 
  private:
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
@@ -54,6 +64,8 @@ class MemoryTransport : public StreamTransport {
   bool reset_coming_ = false;
   bool gone_ = false;
   bool waiting_for_room_ = false;
+  bool no_delay_ = true;
+  bool keep_alive_ = false;
 };
 
 }  // namespace weft::testing

@@ -9,23 +9,29 @@ namespace weft::testing {
 
 StringTransport::StringTransport() : StringTransport(std::make_unique<ManualClock>(), nullptr) {}
 
-StringTransport::StringTransport(ManualClock& clock) : StringTransport(nullptr, &clock) {}
+StringTransport::StringTransport(Clock& clock) : StringTransport(nullptr, &clock) {}
 
-StringTransport::StringTransport(std::unique_ptr<ManualClock> own, ManualClock* given)
+StringTransport::StringTransport(std::unique_ptr<ManualClock> own, Clock* given)
     : StreamTransport(own != nullptr ? *own : *given),
       own_clock_(std::move(own)),
-      clock_(own_clock_ != nullptr ? *own_clock_ : *given),
       host_(Address::ipv4({127, 0, 0, 1}, 7)),
       peer_(Address::ipv4({127, 0, 0, 1}, 54321)) {}
 
 StringTransport::~StringTransport() = default;
 
+ManualClock& StringTransport::manual_clock() {
+  if (own_clock_ == nullptr) {
+    throw std::logic_error("This transport is on a clock that it was given; use that.");
+  }
+  return *own_clock_;
+}
+
 void StringTransport::settle() {
-  if (own_clock_ != nullptr && !clock_.turn().inside()) clock_.settle();
+  if (own_clock_ != nullptr && !own_clock_->turn().inside()) own_clock_->settle();
 }
 
 std::string StringTransport::value() {
-  if (!clock_.turn().inside()) clock_.turn().settle();
+  if (!clock().turn().inside()) clock().turn().settle();
   std::string all;
   for (const auto& flush : flushes_)
     all += flush;

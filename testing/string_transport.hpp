@@ -17,8 +17,8 @@ namespace weft::testing {
 class StringTransport : public StreamTransport {
  public:
   StringTransport();
-  /// On the test's clock, which the test settles.
-  explicit StringTransport(ManualClock& clock);
+  /// On a clock that somebody else settles, a reactor's or the test's.
+  explicit StringTransport(Clock& clock);
   ~StringTransport() override;
 
   // ---- what was written
@@ -56,13 +56,13 @@ class StringTransport : public StreamTransport {
   [[nodiscard]] Address peer() const override { return peer_; }
   void set_host(Address host) { host_ = std::move(host); }
   void set_peer(Address peer) { peer_ = std::move(peer); }
-  /// Its own clock, or the test's.
-  [[nodiscard]] ManualClock& manual_clock() noexcept { return clock_; }
+  /// Its own clock. Errors: std::logic_error when it was given one.
+  [[nodiscard]] ManualClock& manual_clock();
   /// Lets everything come to rest.
   void settle();
 
  private:
-  StringTransport(std::unique_ptr<ManualClock> own, ManualClock* given);
+  StringTransport(std::unique_ptr<ManualClock> own, Clock* given);
 
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
   void send_later(std::span<const BytesView> pieces) override;
@@ -73,7 +73,6 @@ class StringTransport : public StreamTransport {
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
 
   std::unique_ptr<ManualClock> own_clock_;
-  ManualClock& clock_;
   Address host_;
   Address peer_;
   std::vector<std::string> flushes_;
