@@ -143,7 +143,7 @@ function(weft_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINKS} weft::testing weft_build_options
-                                        GTest::gmock_main)
+                                        weft_testing_main)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
   add_dependencies(weft_tests ${name})
 

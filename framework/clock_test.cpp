@@ -106,12 +106,13 @@ TEST(Clock, RefusesAnotherThreadOnceOneHasClaimedIt) {
 TEST(Clock, SchedulesTheFarthestFutureWithoutOverflow) {
   Calls calls;
   calls.clock.advance(1h);
-  const auto never = calls.later(Duration::max(), 'z');
+  auto never = calls.later(Duration::max(), 'z');
   EXPECT_EQ(never.due(), TimePoint::max());
   calls.later(1ms, 'a');
   calls.clock.advance(1ms);
   EXPECT_EQ(calls.made, "a");
   EXPECT_TRUE(never.active());
+  never.cancel();
 }
 
 TEST(Clock, LogsWhatACallThrowsWithThePlaceThatScheduledIt) {
@@ -150,6 +151,7 @@ TEST(Clock, TellsTheLoopOnlyWhenTheEarliestCallBecomesEarlier) {
   EXPECT_EQ(calls.clock.earliest_moved, 3);
   other.reset(2ms);
   EXPECT_EQ(calls.clock.earliest_moved, 3);
+  calls.clock.advance(10ms);
 }
 
 TEST(Clock, KnowsTheEarliestCallAfterItWasPutOff) {
@@ -264,6 +266,7 @@ TEST(DelayedCall, RefusesNegativeDurations) {
   EXPECT_THROW(call.reset(-1ms), InvalidArgument);
   EXPECT_THROW(call.delay(-1ms), InvalidArgument);
   EXPECT_EQ(call.due(), TimePoint(1ms));
+  call.cancel();
 }
 
 TEST(DelayedCall, ResetMovesItEarlierOrLater) {

@@ -27,6 +27,7 @@ class ClosableTransport final : public Transport {
   void lose_connection() override { log_ += "lose "; }
   void lose_connection(Duration) override {}
   void abort_connection() override {}
+  void abort_connection(Failure) override {}
   void lose_write_connection() override {}
   void pause_producing() override {}
   void resume_producing() override {}

@@ -28,6 +28,7 @@ struct FakeTransport final : Transport {
   void lose_connection() override { losing = true; }
   void lose_connection(Duration) override { losing = true; }
   void abort_connection() override {}
+  void abort_connection(Failure) override {}
   void lose_write_connection() override {}
   void pause_producing() override {}
   void resume_producing() override {}

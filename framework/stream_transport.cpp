@@ -521,6 +521,7 @@ void StreamTransport::loop_ended() noexcept {
     end(loop_over(peer()), cut_off);
   }
   deliver_loss();
+  loop_gone();
 }
 
 }  // namespace weft

@@ -116,6 +116,8 @@ class StreamTransport : public Transport,
   virtual void close_in_order() noexcept = 0;
   /// Closes for good and calls nothing any more. The peer should see a reset.
   virtual void close_abruptly() noexcept = 0;
+  /// The loop has ended, and calls nothing any more: closes what an orderly close left open.
+  virtual void loop_gone() noexcept {}
   /// Begins a goodbye that ends with `goodbye_done`; false when the carrier has none.
   virtual bool begin_goodbye() noexcept { return false; }
   /// How the other end is called in logs.

@@ -279,10 +279,7 @@ bool MemoryReactor::join(const std::shared_ptr<Connector>& connector, const Addr
   const auto near = free_address(bound && !is_everywhere(*bound) ? *bound : with_port(address, 0));
   auto [client, server] =
       MemoryTransport::make_pair(*this, near, address, MemoryTransport::default_capacity);
-  call_later(Duration::zero(), [this, port, end = std::move(server)] {
-    port->accept(end);
-    ends_.push_back(end);
-  });
+  backlog_.emplace_back(port, std::move(server));
   connector->joined(client);
   ends_.push_back(client);
   return true;
@@ -355,7 +352,11 @@ bool MemoryReactor::make_ready(Descriptor descriptor, Interest interest) {
 // ---- the loop
 
 bool MemoryReactor::deliver() {
-  bool moved = false;
+  bool moved = !backlog_.empty();
+  for (const auto& [port, end] : std::exchange(backlog_, {})) {
+    port->accept(end);
+    ends_.push_back(end);
+  }
   // Callbacks may add to the list.
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     const auto end = ends_[i].lock();

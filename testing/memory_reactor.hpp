@@ -101,6 +101,8 @@ class MemoryReactor : public BasicReactor {
   std::shared_ptr<Names> names_;
   std::vector<std::shared_ptr<Port>> ports_;
   std::vector<std::shared_ptr<Connector>> waiting_;
+  // What has connected and was not accepted yet.
+  std::vector<std::pair<std::shared_ptr<Port>, std::shared_ptr<MemoryTransport>>> backlog_;
   std::vector<std::weak_ptr<MemoryTransport>> ends_;
   std::map<WatchKey, std::weak_ptr<MemoryWatcher>> watches_;
   weft::Port next_port_ = 49152;

@@ -145,9 +145,10 @@ TEST_P(ReactorConformance, LogsACallThatThrowsAndGoesOn) {  // 187
 }
 
 TEST_P(ReactorConformance, TakesHugeDelays) {  // 188
-  const auto call = reactor_->call_later(Duration::max(), [] { ADD_FAILURE(); });
+  auto call = reactor_->call_later(Duration::max(), [] { ADD_FAILURE(); });
   spin();
   EXPECT_TRUE(call.active());
+  call.cancel();
 }
 
 TEST_P(ReactorConformance, LetsIoHappenBesideAChainOfZeroDelays) {  // 190

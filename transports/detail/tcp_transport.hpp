@@ -43,6 +43,7 @@ class TcpTransport final : public StreamTransport, public TcpControl {
   void send_end() noexcept override;
   void close_in_order() noexcept override;
   void close_abruptly() noexcept override;
+  void loop_gone() noexcept override { close_socket(); }
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
 
   template <class F>
