@@ -54,12 +54,14 @@ void LineReceiver::deliver_rest() {
   try {
     while (delivering() && !unfinished_.empty()) {
       // Taken out, since callbacks may add to it.
-      const auto data = std::exchange(unfinished_, {});
+      auto data = std::exchange(unfinished_, {});
       const auto used = deliver_from(data);
-      const bool stuck = used == 0 && unfinished_.empty();
+      if (used == 0 && unfinished_.empty()) {
+        // Given back as it is: a copy for each chunk of a long line would cost its square.
+        unfinished_ = std::move(data);
+        break;
+      }
       unfinished_.insert(0, data, used, std::string::npos);
-      if (stuck) break;
-      if (used == data.size() && unfinished_.empty()) break;
     }
   } catch (...) {
     busy_ = false;
@@ -94,23 +96,44 @@ std::size_t LineReceiver::deliver_line(std::string_view data) {
   const auto end = data.find(delimiter, from);
   if (end == std::string_view::npos) {
     searched_ = data.size();
+    if (skipping_) return skip(data);
     // A CR may still turn out to be the beginning of the line's end.
     const auto slack = delimiter_.empty() ? std::size_t{data.ends_with('\r')} : overlap;
-    if (data.size() > max_line_bytes_ + slack) line_length_exceeded(data);
-    return 0;
+    return data.size() > max_line_bytes_ + slack ? refuse_line(data) : 0;
   }
   searched_ = 0;
+  if (std::exchange(skipping_, false)) return end + delimiter.size();
   auto line = data.substr(0, end);
   if (delimiter_.empty() && line.ends_with('\r')) line.remove_suffix(1);
   line.size() > max_line_bytes_ ? line_length_exceeded(line) : line_received(line);
   return end + delimiter.size();
 }
 
+// A line of which `data` has come is too long already; says how much is used up.
+std::size_t LineReceiver::refuse_line(std::string_view data) {
+  skipping_ = true;
+  line_length_exceeded(data);
+  if (skipping_ && !raw_) return skip(data);
+  searched_ = 0;
+  return data.size();
+}
+
+// All but what may be the beginning of the line's end is used up.
+std::size_t LineReceiver::skip(std::string_view data) {
+  const auto kept = delimiter_.empty() ? 0 : std::min(delimiter_.size() - 1, data.size());
+  searched_ = kept;
+  return data.size() - kept;
+}
+
 void LineReceiver::set_line_mode(BytesView extra) {
   raw_ = false;
+  skipping_ = false;
   unfinished_.insert(0, extra.text());
   searched_ = 0;
-  deliver_rest();
+  if (busy_ || paused_ || unfinished_.empty()) return;
+  // Lines must not come inside this call, nor what the transport has before them.
+  pause_producing();
+  resume_producing();
 }
 
 void LineReceiver::pause_producing() {

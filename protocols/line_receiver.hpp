@@ -34,7 +34,7 @@ class LineReceiver : public Protocol {
   /// Bytes as they come, while in raw mode.
   virtual void raw_data_received(BytesView data);
   /// A line is too long: `beginning` is what has come of it. By default it throws LineTooLong,
-  /// which loses the connection.
+  /// which aborts the connection; when an override returns, the rest of the line is skipped.
   virtual void line_length_exceeded(BytesView beginning);
 
   /// Sends `line` and the delimiter, or CRLF.
@@ -42,8 +42,8 @@ class LineReceiver : public Protocol {
 
   /// From now on, also for the rest of what was received, bytes go to `raw_data_received`.
   void set_raw_mode() noexcept { raw_ = true; }
-  /// Back to lines. `extra` is what `raw_data_received` was given too much; it comes before what is
-  /// received next.
+  /// Back to lines, which come after the current callback. `extra` is what `raw_data_received` was
+  /// given too much; it comes before what is received next.
   void set_line_mode(BytesView extra = {});
 
   /// Holds back lines, those of the same chunk too, until `resume_producing`.
@@ -56,6 +56,8 @@ class LineReceiver : public Protocol {
   [[nodiscard]] bool delivering() const;
   std::size_t deliver_from(std::string_view data);
   std::size_t deliver_line(std::string_view data);
+  std::size_t refuse_line(std::string_view data);
+  std::size_t skip(std::string_view data);
   void deliver_rest();
   void deliver_held();
 
@@ -65,6 +67,8 @@ class LineReceiver : public Protocol {
   // How much of `unfinished_` holds no line's end.
   std::size_t searched_ = 0;
   bool raw_ = false;
+  // What comes is the rest of a line that was too long.
+  bool skipping_ = false;
   bool paused_ = false;
   // Whether the transport is paused by us; longer than `paused_`, until what we hold is delivered.
   bool holding_ = false;

@@ -218,6 +218,130 @@ TEST(LineReceiver, HearsNothingAfterTheLineThatThrewHoweverTheBytesCome) {
   }
 }
 
+// Answers a line that is too long instead of losing the connection.
+class Patient final : public LineReceiver {
+ public:
+  explicit Patient(std::string delimiter = "") : LineReceiver(4, std::move(delimiter)) {}
+  void line_received(std::string_view line) override { heard += "<" + std::string(line) + ">"; }
+  void line_length_exceeded(BytesView) override {
+    heard += "!";
+    if (on_exceeded) on_exceeded();
+  }
+  void raw_data_received(BytesView data) override { heard += data.text(); }
+
+  std::string heard;
+  std::function<void()> on_exceeded;
+};
+
+TEST(LineReceiver, SkipsTheRestOfALineThatWasExcusedHoweverTheBytesCome) {
+  for (const std::string delimiter : {"", "\n", "ab"}) {
+    const std::string end = delimiter.empty() ? "\r\n" : delimiter;
+    const auto input = "1234" + end + std::string(50, '-') + end + "12345" + end + end + "c" + end;
+    for (std::size_t size = 1; size <= input.size(); ++size) {
+      auto patient = std::make_shared<Patient>(delimiter);
+      const auto transport = testing::connect(patient);
+      for (std::size_t from = 0; from < input.size(); from += size) {
+        transport->deliver(input.substr(from, size));
+      }
+      EXPECT_EQ(patient->heard, "<1234>!!<><c>") << size;
+    }
+  }
+}
+
+TEST(LineReceiver, FindsADelimiterThatBeginsInsideTheRestItSkips) {
+  const std::string input = "123456789-x--ab--";
+  for (std::size_t size = 1; size <= input.size(); ++size) {
+    auto patient = std::make_shared<Patient>("--");
+    const auto transport = testing::connect(patient);
+    for (std::size_t from = 0; from < input.size(); from += size) {
+      transport->deliver(input.substr(from, size));
+    }
+    EXPECT_EQ(patient->heard, "!<ab>") << size;
+  }
+}
+
+TEST(LineReceiver, HearsTheRestOfAnExcusedLineRawWhenItAsksForThat) {
+  auto patient = std::make_shared<Patient>();
+  patient->on_exceeded = [raw = patient.get()] { raw->set_raw_mode(); };
+  const auto transport = testing::connect(patient);
+  transport->deliver("123456");
+  transport->deliver("78\n");
+  EXPECT_EQ(patient->heard, "!78\n");
+  patient->set_line_mode();
+  transport->deliver("ab\n");
+  EXPECT_EQ(patient->heard, "!78\n<ab>");
+}
+
+TEST(LineReceiver, HearsLinesAfterTheCallThatGaveThemBackAndBeforeWhatTheTransportHas) {
+  auto lines = std::make_shared<Lines>();
+  const auto transport = testing::connect(lines);
+  lines->set_raw_mode();
+  lines->set_line_mode("a\nb");
+  EXPECT_TRUE(lines->heard.empty());
+  transport->deliver("c\n");
+  transport->deliver_end();
+  EXPECT_EQ(joined(lines->heard), "<a><bc>");
+  EXPECT_TRUE(lines->reason);
+}
+
+enum class Deed { pause, lose, abort, throws };
+
+// Every deed in every callback, for every cut: what comes before it is heard in order, and what
+// comes after it is heard after a pause alone.
+TEST(LineReceiver, KeepsItsWordWhateverItsCallbacksDo) {
+  const std::string input = "one\r\nraw 3\r\nxyztwo\n\nthree\r\n";
+  const std::vector<std::string> whole = {"<one>", "<raw 3>", "xyz", "<two>", "<>", "<three>"};
+  for (const Deed deed : {Deed::pause, Deed::lose, Deed::abort, Deed::throws}) {
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      for (std::size_t size = 1; size <= input.size(); ++size) {
+        const testing::LogCapture log;
+        auto lines = std::make_shared<Lines>();
+        std::string body;
+        std::vector<std::string> heard;
+        const auto act = [&, raw = lines.get()](std::string what) {
+          heard.push_back(std::move(what));
+          if (heard.size() != at + 1) return;
+          if (deed == Deed::pause) raw->pause_producing();
+          if (deed == Deed::lose) raw->way().lose_connection();
+          if (deed == Deed::abort) raw->way().abort_connection();
+          if (deed == Deed::throws) throw std::runtime_error("deed");
+        };
+        lines->on_line = [&, raw = lines.get()](const std::string& line) {
+          if (line == "raw 3") raw->set_raw_mode();
+          act("<" + line + ">");
+        };
+        lines->on_raw = [&, raw = lines.get()](BytesView data) {
+          const auto wanted = 3 - body.size();
+          body += data.first(wanted).text();
+          if (body.size() < 3) return;
+          raw->set_line_mode(data.from(wanted));
+          act(body);
+        };
+        const auto transport = testing::connect(lines);
+        for (std::size_t from = 0; from < input.size(); from += size) {
+          transport->deliver(input.substr(from, size));
+        }
+        transport->deliver_end();
+        if (deed == Deed::pause) {
+          EXPECT_EQ(heard.size(), at + 1);
+          EXPECT_FALSE(lines->reason);
+          lines->resume_producing();
+          transport->settle();
+        }
+        const auto count = deed == Deed::pause ? whole.size() : at + 1;
+        EXPECT_EQ(heard, std::vector<std::string>(
+                             whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(count)))
+            << size;
+        ASSERT_TRUE(lines->reason) << size;
+        EXPECT_EQ(lines->reason->check<std::runtime_error>() != nullptr &&
+                      lines->reason->check<Error>() == nullptr,
+                  deed == Deed::throws);
+        EXPECT_EQ(lines->reason->check<ConnectionAborted>() != nullptr, deed == Deed::abort);
+      }
+    }
+  }
+}
+
 TEST(LineReceiver, SendsLinesInOnePiece) {
   auto lines = std::make_shared<Lines>();
   lines->on_line = [raw = lines.get()](const std::string& line) { raw->send_line(line); };
