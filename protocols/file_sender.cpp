@@ -48,25 +48,39 @@ class FileSender final : public Producer, public std::enable_shared_from_this<Fi
 
  private:
   void send_piece() {
-    std::array<char, piece_size> room;
-    const auto wanted = std::min<std::uint64_t>(room.size(), options_.max_bytes - sent_);
-    const auto count =
-        wanted > 0 ? source_(std::span(room).first(static_cast<std::size_t>(wanted))) : 0;
+    const auto skipping = options_.offset > 0;
+    const auto count = read(skipping ? options_.offset : options_.max_bytes - sent_);
+    // `stop_producing` tells of a connection that the source broke.
+    if (over_ || !transport_.connected()) return;
     if (count == 0) {
       leave();
       promise_->callback(sent_);
       return;
     }
-    const std::string_view piece(room.data(), count);
+    if (skipping) {
+      options_.offset -= count;
+      send_again();
+      return;
+    }
     sent_ += count;
+    const std::string_view piece(room_.data(), count);
     if (!options_.transform) {
       transport_.write(piece);
       return;
     }
     const auto changed = options_.transform(piece);
+    if (over_) return;
     transport_.write(changed);
     // A piece that came to nothing runs dry by itself, but nobody would tell.
     if (changed.empty()) send_again();
+  }
+  // Reads up to `left` bytes into the room; zero at the end.
+  std::size_t read(std::uint64_t left) {
+    const auto room =
+        std::span(room_).first(static_cast<std::size_t>(std::min<std::uint64_t>(piece_size, left)));
+    const auto count = room.empty() ? 0 : source_(room);
+    if (count > room.size()) throw InvalidArgument("A source gave more than there was room for.");
+    return count;
   }
   void send_again() {
     transport_.clock().call_later(Duration::zero(), [weak = weak_from_this()] {
@@ -81,6 +95,7 @@ class FileSender final : public Producer, public std::enable_shared_from_this<Fi
   FileSource source_;
   FileSendOptions options_;
   std::optional<Promise<std::uint64_t>> promise_;
+  std::array<char, piece_size> room_;
   std::uint64_t sent_ = 0;
   bool over_ = false;
 };
@@ -103,7 +118,12 @@ Deferred<std::uint64_t> send_file(Transport& transport, const std::filesystem::p
   errno = 0;
   auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
   if (!*file) return fail<std::uint64_t>(Failure(file_error(path, "opened")));
-  if (options.offset > 0) file->seekg(static_cast<std::streamoff>(options.offset));
+  // What cannot be sought in, a pipe, is read from its beginning.
+  if (options.offset <= std::numeric_limits<std::streamoff>::max() &&
+      file->seekg(static_cast<std::streamoff>(options.offset))) {
+    options.offset = 0;
+  }
+  file->clear();
   return send_from(
       transport,
       [file, path](std::span<char> room) -> std::size_t {

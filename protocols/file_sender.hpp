@@ -27,7 +27,7 @@ class FileError : public Error {
 /// Which part of a file is sent, and how.
 struct FileSendOptions {
   FileSendOptions() {}
-  /// Where to begin.
+  /// Where to begin; what cannot be sought in is read up to there.
   std::uint64_t offset = 0;
   /// How much to send, when the file does not end before.
   std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max();

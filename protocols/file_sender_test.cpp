@@ -82,6 +82,31 @@ TEST_F(FileSenderTest, SendsThePartThatIsAskedFor) {
   EXPECT_EQ(transport_->value(), "3456");
 }
 
+TEST_F(FileSenderTest, SkipsToWhereItShallBeginInASourceThatCannotSeek) {
+  for (const std::size_t step : {1, 2, 3, 100}) {
+    transport_->clear();
+    FileSendOptions options;
+    options.offset = 3;
+    options.max_bytes = 4;
+    auto done = send_from(*transport_, source_of("0123456789", step), std::move(options));
+    transport_->settle();
+    EXPECT_EQ(testing::success_result_of(std::move(done)), 4U);
+    EXPECT_EQ(transport_->value(), "3456");
+  }
+}
+
+TEST_F(FileSenderTest, SendsNothingFromBeyondTheEnd) {
+  const TemporaryFile file("0123456789");
+  for (const std::uint64_t offset : {std::uint64_t{10}, std::uint64_t{11}, UINT64_MAX}) {
+    FileSendOptions options;
+    options.offset = offset;
+    auto done = send_file(*transport_, file.path(), std::move(options));
+    transport_->settle();
+    EXPECT_EQ(testing::success_result_of(std::move(done)), 0U) << offset;
+  }
+  EXPECT_EQ(transport_->value(), "");
+}
+
 TEST_F(FileSenderTest, SendsAnEmptyFile) {
   const TemporaryFile file("");
   auto done = send_file(*transport_, file.path());
@@ -136,6 +161,53 @@ TEST_F(FileSenderTest, FailsWithWhatTheSourceThrowsAndLeavesTheConnection) {
   EXPECT_TRUE(transport_->connected());
   transport_->write("still here");
   EXPECT_EQ(transport_->value(), "still here");
+}
+
+TEST_F(FileSenderTest, FailsWithWhatTheTransformThrows) {
+  FileSendOptions options;
+  options.transform = [](std::string_view) -> std::string { throw std::runtime_error("no"); };
+  auto done = send_from(*transport_, source_of("text"), std::move(options));
+  transport_->settle();
+  testing::failure_result_of<std::runtime_error>(std::move(done));
+  EXPECT_EQ(transport_->value(), "");
+}
+
+TEST_F(FileSenderTest, RefusesASourceThatGivesMoreThanThereIsRoomFor) {
+  auto done = send_from(*transport_, [](std::span<char> room) { return room.size() + 1; });
+  transport_->settle();
+  testing::failure_result_of<InvalidArgument>(std::move(done));
+  EXPECT_EQ(transport_->value(), "");
+}
+
+TEST_F(FileSenderTest, RefusesToSendFromNothing) {
+  EXPECT_THROW(static_cast<void>(send_from(*transport_, nullptr)), InvalidArgument);
+}
+
+TEST_F(FileSenderTest, SaysThatADirectoryIsNoFile) {
+  auto done = send_file(*transport_, std::filesystem::temp_directory_path());
+  transport_->settle();
+  testing::failure_result_of<FileError>(std::move(done));
+}
+
+TEST_F(FileSenderTest, WritesNothingMoreWhenItsSourceCancelsIt) {
+  Canceller canceller;
+  auto done = send_from(*transport_, [&canceller](std::span<char> room) {
+    canceller.cancel();
+    return room.size();
+  });
+  canceller = done.canceller();
+  transport_->settle();
+  testing::failure_result_of<CancelledError>(std::move(done));
+  EXPECT_EQ(transport_->value(), "");
+}
+
+TEST_F(FileSenderTest, FailsWhenItsSourceAbortsTheConnection) {
+  auto done = send_from(*transport_, [this](std::span<char>) -> std::size_t {
+    transport_->abort_connection();
+    return 0;
+  });
+  transport_->settle();
+  testing::failure_result_of<ConnectionLost>(std::move(done));
 }
 
 TEST_F(FileSenderTest, FailsWhenTheConnectionEndsBefore) {

@@ -66,6 +66,30 @@ TEST_F(PortForwarderTest, ReadsNothingBeforeThereIsSomewhereToWriteIt) {
   EXPECT_EQ(server_->data, "early");
 }
 
+TEST_F(PortForwarderTest, PassesOnWhatAServerSaysFirstEvenWhenItClosesAtOnce) {
+  listen_behind();
+  server_->on_made = [](AccumulatingProtocol& self) {
+    self.way().write("220 ready");
+    self.way().lose_connection();
+  };
+  connect();
+  EXPECT_EQ(client_->data, "220 ready");
+  EXPECT_TRUE(client_->lost_with<ConnectionDone>());
+}
+
+TEST_F(PortForwarderTest, MakesTheServerWaitForASlowClient) {
+  listen_behind();
+  connect();
+  constexpr std::size_t much = 20'000'000;
+  client_->way().pause_producing();
+  server_->way().write(Bytes(std::string(much, 'x')));
+  reactor_.settle();
+  EXPECT_GT(server_->way().write_buffer_size(), much - 2'000'000);
+  client_->way().resume_producing();
+  reactor_.settle();
+  EXPECT_EQ(client_->data.size(), much);
+}
+
 TEST_F(PortForwarderTest, MakesTheFastSideWaitForTheSlowOne) {
   listen_behind();
   connect();
