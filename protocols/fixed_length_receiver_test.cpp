@@ -6,7 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 
 namespace weft {
@@ -17,8 +20,13 @@ class Records final : public FixedLengthReceiver {
  public:
   void connection_made() override { expect_header(); }
 
+  void eof_received() override { heard += "end"; }
+  void connection_lost(const Failure& failure) override { reason = failure; }
+  [[nodiscard]] Transport& way() const { return transport(); }
+
   std::string heard;
-  bool pauses = false;
+  std::function<void()> on_body;
+  std::optional<Failure> reason;
 
  private:
   void expect_header() {
@@ -27,7 +35,7 @@ class Records final : public FixedLengthReceiver {
       if (size == 0) return;
       expect(size, [this](BytesView body) {
         heard += "<" + std::string(body.text()) + ">";
-        if (pauses) pause_producing();
+        if (on_body) on_body();
         expect_header();
       });
     });
@@ -50,13 +58,67 @@ TEST(FixedLengthReceiver, HandsOnWhatIsExpectedHoweverTheBytesCome) {
 
 TEST(FixedLengthReceiver, HoldsTheRestOfTheChunkWhilePaused) {
   auto records = std::make_shared<Records>();
-  records->pauses = true;
+  records->on_body = [raw = records.get()] { raw->pause_producing(); };
   const auto transport = testing::connect(records);
   transport->deliver("1a1b");
   EXPECT_EQ(records->heard, "<a>");
   records->resume_producing();
   transport->settle();
   EXPECT_EQ(records->heard, "<a><b>");
+}
+
+enum class Deed { pause, lose, abort, throws };
+
+void check_deed(Deed deed, std::size_t size) {
+  const testing::LogCapture log;
+  const std::string input = "3abc1x02de";
+  auto records = std::make_shared<Records>();
+  records->on_body = [deed, raw = records.get()] {
+    if (raw->heard != "<abc><x>") return;
+    if (deed == Deed::pause) raw->pause_producing();
+    if (deed == Deed::lose) raw->way().lose_connection();
+    if (deed == Deed::abort) raw->way().abort_connection();
+    if (deed == Deed::throws) throw std::runtime_error("deed");
+  };
+  const auto transport = testing::connect(records);
+  for (std::size_t from = 0; from < input.size(); from += size) {
+    transport->deliver(input.substr(from, size));
+  }
+  transport->deliver_end();
+  EXPECT_EQ(records->heard, "<abc><x>") << size;
+  if (deed == Deed::pause) {
+    records->resume_producing();
+    transport->settle();
+    EXPECT_EQ(records->heard, "<abc><x><de>end") << size;
+    return;
+  }
+  ASSERT_TRUE(records->reason);
+  EXPECT_EQ(records->reason->check<Error>() == nullptr, deed == Deed::throws);
+  EXPECT_EQ(records->reason->check<ConnectionDone>() != nullptr, deed == Deed::lose);
+}
+
+TEST(FixedLengthReceiver, KeepsItsWordWhateverItsStepsDo) {
+  for (const Deed deed : {Deed::pause, Deed::lose, Deed::abort, Deed::throws}) {
+    for (std::size_t size = 1; size <= 10; ++size) {
+      check_deed(deed, size);
+    }
+  }
+}
+
+TEST(FixedLengthReceiver, LosesTheConnectionWithWhatAStepThrowsAfterAResume) {
+  const testing::LogCapture log;
+  auto records = std::make_shared<Records>();
+  records->on_body = [raw = records.get()] {
+    if (raw->heard == "<a><b>") throw std::runtime_error("in a step");
+    raw->pause_producing();
+  };
+  const auto transport = testing::connect(records);
+  transport->deliver("1a1b");
+  records->resume_producing();
+  transport->settle();
+  ASSERT_TRUE(records->reason);
+  EXPECT_NE(records->reason->check<std::runtime_error>(), nullptr);
+  EXPECT_EQ(records->reason->check<Error>(), nullptr);
 }
 
 TEST(FixedLengthReceiver, RefusesToExpectNothing) {

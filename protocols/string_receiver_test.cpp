@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -71,7 +72,9 @@ TYPED_TEST(StringReceiverOf, TakesExactlyTheLimitAndRefusesOneMoreBeforeItComes)
   EXPECT_EQ(strings->heard, "<1234>");
   EXPECT_FALSE(transport->closing());
   const auto longer = wire<TypeParam>("12345");
-  transport->deliver(longer.substr(0, longer.find('1')));
+  for (const char byte : longer.substr(0, longer.find('1'))) {
+    transport->deliver(std::string(1, byte));
+  }
   EXPECT_TRUE(transport->aborted());
   ASSERT_TRUE(strings->reason);
   EXPECT_NE(strings->reason->template check<FrameTooLong>(), nullptr);
@@ -118,6 +121,63 @@ TYPED_TEST(StringReceiverOf, LosesTheConnectionWhenACallbackThrowsAfterAResume) 
   transport->settle();
   EXPECT_TRUE(transport->aborted());
   EXPECT_TRUE(log.contains("in string_received"));
+  ASSERT_TRUE(strings->reason);
+  EXPECT_NE(strings->reason->template check<std::runtime_error>(), nullptr);
+  EXPECT_EQ(strings->reason->template check<Error>(), nullptr);
+}
+
+enum class Deed { pause, lose, abort, throws };
+
+// What is heard of `strings` in pieces of `size`, when the callback of string `at` does the deed;
+// after a pause, reading goes on.
+template <class Receiver>
+void check_deed(Deed deed, const std::vector<std::string>& strings, std::size_t at,
+                std::size_t size) {
+  const testing::LogCapture log;
+  auto receiver = std::make_shared<Strings<Receiver>>();
+  std::size_t count = 0;
+  receiver->on_string = [&, raw = receiver.get()](std::string_view) {
+    if (count++ != at) return;
+    if (deed == Deed::pause) raw->pause_producing();
+    if (deed == Deed::lose) raw->way().lose_connection();
+    if (deed == Deed::abort) raw->way().abort_connection();
+    if (deed == Deed::throws) throw std::runtime_error("deed");
+  };
+  std::string input;
+  std::string before;
+  std::string whole;
+  for (std::size_t i = 0; i < strings.size(); ++i) {
+    input += wire<Receiver>(strings[i]);
+    whole += "<" + strings[i] + ">";
+    if (i == at) before = whole;
+  }
+  const auto transport = testing::connect(receiver);
+  for (std::size_t from = 0; from < input.size(); from += size) {
+    transport->deliver(input.substr(from, size));
+  }
+  transport->deliver_end();
+  EXPECT_EQ(receiver->heard, before) << "in pieces of " << size;
+  if (deed == Deed::pause) {
+    receiver->resume_producing();
+    transport->settle();
+    EXPECT_EQ(receiver->heard, whole + "end") << "in pieces of " << size;
+    return;
+  }
+  ASSERT_TRUE(receiver->reason);
+  EXPECT_EQ(receiver->reason->template check<Error>() == nullptr, deed == Deed::throws);
+  EXPECT_EQ(receiver->reason->template check<ConnectionDone>() != nullptr, deed == Deed::lose);
+  EXPECT_EQ(receiver->reason->template check<ConnectionAborted>() != nullptr, deed == Deed::abort);
+}
+
+TYPED_TEST(StringReceiverOf, KeepsItsWordWhateverItsCallbacksDo) {
+  const std::vector<std::string> strings = {"one", "", "3:a,", "four"};
+  for (const Deed deed : {Deed::pause, Deed::lose, Deed::abort, Deed::throws}) {
+    for (std::size_t at = 0; at < strings.size(); ++at) {
+      for (std::size_t size = 1; size <= 40; ++size) {
+        check_deed<TypeParam>(deed, strings, at, size);
+      }
+    }
+  }
 }
 
 TEST(IntStringReceiver, SendsLengthsInNetworkByteOrder) {
