@@ -1,10 +1,16 @@
 #include "services.hpp"
 
+#include "../framework/error.hpp"
+#include "../testing/accumulating_protocol.hpp"
+#include "../testing/io_pump.hpp"
+#include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 namespace weft {
@@ -33,6 +39,26 @@ TEST(Echo, ReadsNoMoreWhileThePeerTakesNothing) {
   EXPECT_EQ(transport->write_buffer_size(), 4U);
   transport->set_blocked(false);
   EXPECT_EQ(transport->value(), "12345678");
+}
+
+TEST(Echo, SendsAllBackToAPeerThatEndsBeforeItReads) {
+  const std::string much(1'000'000, 'x');
+  for (const std::uint32_t seed : {1U, 2U, 3U}) {
+    const auto client = std::make_shared<testing::AccumulatingProtocol>();
+    client->on_made = [&much](testing::AccumulatingProtocol& self) {
+      self.way().pause_producing();
+      self.way().write(much);
+      self.way().lose_write_connection();
+    };
+    client->on_eof = [](testing::AccumulatingProtocol&) {};
+    testing::IoPump pump(client, std::make_shared<Echo>(), testing::Delivery::random_pieces(seed));
+    pump.flush();
+    EXPECT_LT(pump.server().write_buffer_size(), 500'000U);
+    client->way().resume_producing();
+    pump.flush();
+    EXPECT_EQ(client->data.size(), much.size());
+    EXPECT_TRUE(client->lost_with<ConnectionDone>());
+  }
 }
 
 TEST(Discard, SaysNothing) {
@@ -92,6 +118,15 @@ TEST(QuoteOfTheDay, SaysTheQuoteAndCloses) {
       testing::connect(std::make_shared<QuoteOfTheDay>([] { return "Less is more.\r\n"; }));
   EXPECT_EQ(transport->value(), "Less is more.\r\n");
   EXPECT_FALSE(transport->connected());
+}
+
+TEST(QuoteOfTheDay, AbortsTheConnectionWhenItHasNoQuote) {
+  const testing::LogCapture log;
+  const auto transport = testing::connect(std::make_shared<QuoteOfTheDay>(
+      []() -> std::string { throw std::runtime_error("out of quotes"); }));
+  EXPECT_EQ(transport->value(), "");
+  EXPECT_TRUE(transport->aborted());
+  EXPECT_TRUE(log.contains("out of quotes"));
 }
 
 }  // namespace
