@@ -83,7 +83,7 @@ TEST_F(FileSenderTest, SendsThePartThatIsAskedFor) {
 }
 
 TEST_F(FileSenderTest, SkipsToWhereItShallBeginInASourceThatCannotSeek) {
-  for (const std::size_t step : {1, 2, 3, 100}) {
+  for (const std::size_t step : {1U, 2U, 3U, 100U}) {
     transport_->clear();
     FileSendOptions options;
     options.offset = 3;
