@@ -5,18 +5,10 @@
 namespace weft::testing {
 namespace {
 
-// What is known not to hold yet.
-std::map<std::string, std::string> known_gaps(const std::string& name) {
-  if (name != "io_uring") return {};
-  return {{"ClosesAPeerThatTheFactoryRefusesOrThrowsAt",
-           "an accept that was not submitted before its port closed may take a connection of the "
-           "next port with the same descriptor number"}};
-}
-
 std::vector<ReactorKind> our_reactors() {
   std::vector<ReactorKind> kinds;
   for (const auto& name : reactor_names()) {
-    kinds.push_back({name, [name] { return make_reactor(name); }, known_gaps(name)});
+    kinds.push_back({name, [name] { return make_reactor(name); }, {}});
   }
   return kinds;
 }

@@ -124,8 +124,11 @@ class MemoryReactor::Connector final : public ConnectAttempt {
   }
 
   void resolve() {
-    auto lookup = reactor_.resolver()
-                      .resolve(host_, port_)
+    if (const auto address = Address::parse(host_, port_)) {
+      try_each({*address});
+      return;
+    }
+    auto lookup = maybe_deferred([this] { return reactor_.resolver().resolve(host_, port_); })
                       .add_callbacks(
                           [self = self()](const std::vector<Address>& addresses) {
                             if (!self->over()) self->try_each(addresses);

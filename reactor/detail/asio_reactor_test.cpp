@@ -6,20 +6,13 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <csignal>
 #include <functional>
 #include <future>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
-
-#ifndef _WIN32
-#include <fcntl.h>
-#include <unistd.h>
-#endif
 
 namespace weft {
 namespace {
@@ -85,103 +78,6 @@ TEST_P(AsioReactor, MayEndBeforeTheWorkInItsThreads) {
 }
 
 #ifndef _WIN32
-
-// A pipe that closes what is still open of it.
-class Pipe {
- public:
-  Pipe() {
-    if (::pipe(ends_.data()) != 0) throw std::runtime_error("no pipe");
-  }
-  ~Pipe() {
-    for (const int end : ends_)
-      ::close(end);
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-
-  [[nodiscard]] int read_end() const { return ends_[0]; }
-  [[nodiscard]] int write_end() const { return ends_[1]; }
-  void put() const {
-    const char byte = 'x';
-    ASSERT_EQ(::write(write_end(), &byte, 1), 1);
-  }
-  void take() const {
-    char byte = 0;
-    ASSERT_EQ(::read(read_end(), &byte, 1), 1);
-  }
-
- private:
-  std::array<int, 2> ends_{};
-};
-
-bool is_open(int descriptor) {
-  return ::fcntl(descriptor, F_GETFD) != -1;
-}
-
-TEST_P(AsioReactor, CallsBackEachTimeAWatchedDescriptorIsReadable) {
-  const Pipe pipe;
-  int calls = 0;
-  const auto watch = reactor_->watch(pipe.read_end(), Interest::readable, [&] {
-    pipe.take();
-    ++calls;
-  });
-  for (int expected = 1; expected <= 3; ++expected) {
-    pipe.put();
-    ASSERT_TRUE(spin_until([&] { return calls == expected; }));
-  }
-}
-
-TEST_P(AsioReactor, RefusesASecondWatchForTheSameInterestAndKeepsTheFirst) {
-  const Pipe pipe;
-  int calls = 0;
-  const auto watch = reactor_->watch(pipe.read_end(), Interest::readable, [&] {
-    pipe.take();
-    ++calls;
-  });
-  EXPECT_THROW(
-      static_cast<void>(reactor_->watch(pipe.read_end(), Interest::readable, [] { FAIL(); })),
-      AlreadyWatchedError);
-  pipe.put();
-  EXPECT_TRUE(spin_until([&] { return calls == 1; }));
-}
-
-TEST_P(AsioReactor, LeavesAWatchedDescriptorOpen) {
-  const Pipe pipe;
-  auto watch = reactor_->watch(pipe.write_end(), Interest::writable, [] {});
-  watch.cancel();
-  EXPECT_TRUE(is_open(pipe.write_end()));
-  auto kept = reactor_->watch(pipe.read_end(), Interest::readable, [] {});
-  reactor_.reset();
-  EXPECT_TRUE(is_open(pipe.read_end()));
-}
-
-TEST_P(AsioReactor, WatchesANumberThatBelongsToAnotherPipeByNow) {
-  int calls = 0;
-  for (int round = 1; round <= 3; ++round) {
-    const Pipe pipe;
-    auto watch = reactor_->watch(pipe.read_end(), Interest::readable, [&] {
-      pipe.take();
-      ++calls;
-    });
-    pipe.put();
-    ASSERT_TRUE(spin_until([&] { return calls == round; }));
-    watch.cancel();
-  }
-}
-
-TEST_P(AsioReactor, MayCancelAWatchInsideItsCallback) {
-  const Pipe pipe;
-  int calls = 0;
-  Watch watch;
-  watch = reactor_->watch(pipe.write_end(), Interest::writable, [&] {
-    ++calls;
-    watch.cancel();
-  });
-  ASSERT_TRUE(spin_until([&] { return calls > 0; }));
-  for (int round = 0; round < 5; ++round)
-    reactor_->run_once(std::chrono::milliseconds(1));
-  EXPECT_EQ(calls, 1);
-}
 
 TEST_P(AsioReactor, StopsInOrderOnASignalAndGivesItBack) {
   bool in_order = false;

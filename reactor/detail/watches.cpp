@@ -26,7 +26,8 @@ Watch Watches::watch(Descriptor, Interest, Callback) {
 // One descriptor may be watched for both interests, but the poller takes it once.
 class WatchedDescriptor {
  public:
-  WatchedDescriptor(AsioLoop& loop, Descriptor descriptor) : loop_(loop.shared_from_this()), handle(loop.io) {
+  WatchedDescriptor(AsioLoop& loop, Descriptor descriptor)
+      : loop_(loop.shared_from_this()), handle(loop.io) {
     ErrorCode error;
     handle.assign(static_cast<int>(descriptor), error);
     if (error) {
@@ -119,7 +120,12 @@ Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback
     throw AlreadyWatchedError("Descriptor " + std::to_string(descriptor) +
                               " is watched for this already; cancel that watch first.");
   }
+#ifdef WEFT_BACKEND_IO_URING
+  // Nothing but the number is known of a descriptor, so what is left of the last watch serves.
+  const bool gone = target == nullptr;
+#else
   const bool gone = target == nullptr || (!target->watched[0] && !target->watched[1]);
+#endif
   if (gone) {
     // What still waits for the last watch must let go of the number first.
     if (target != nullptr) {

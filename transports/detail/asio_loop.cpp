@@ -6,7 +6,11 @@ namespace weft::detail::WEFT_BACKEND {
 
 AsioLoop::AsioLoop(Reactor& owner) : reactor(owner), io(1) {}
 
-AsioLoop::~AsioLoop() = default;
+AsioLoop::~AsioLoop() {
+#ifdef WEFT_BACKEND_IO_URING
+  ::close(nowhere_);
+#endif
+}
 
 void AsioLoop::wait(std::optional<TimePoint> until) {
   try {

@@ -7,6 +7,10 @@
 #ifdef WEFT_BACKEND_EPOLL
 #include "poller.hpp"
 #endif
+#ifdef WEFT_BACKEND_IO_URING
+#include <fcntl.h>
+#include <unistd.h>
+#endif
 
 #include <cstddef>
 #include <memory>
@@ -60,6 +64,16 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
  private:
   bool asio_used_ = false;
   std::unique_ptr<char[]> buffer_;
+#ifdef WEFT_BACKEND_IO_URING
+ public:
+  /// Makes `descriptor` lead nowhere, and keeps its number taken.
+  void lead_nowhere(int descriptor) const noexcept {
+    ::dup3(nowhere_, descriptor, O_CLOEXEC);
+  }
+
+ private:
+  int nowhere_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+#endif
 #ifdef WEFT_BACKEND_EPOLL
   struct AsioSet;
   void run_asio();
@@ -67,14 +81,23 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
 #endif
 };
 
-/// To be called before a socket is closed. With io_uring, what was asked for and not yet submitted
-/// names the descriptor by its number, which may be another's by then; cancelling submits it.
+/// Closes `socket`, which has an operation `pending` or not. With io_uring, Asio gives what it
+/// knows of a closed socket to the next one, though the kernel still has its operations: the next
+/// accept would then answer to the last port. So there it is only cancelled, its descriptor leads
+/// nowhere from now on, and who hears of the cancelled operation closes it again.
 template <class Socket>
-void settle_descriptor([[maybe_unused]] Socket& socket) noexcept {
-#ifdef WEFT_BACKEND_IO_URING
+void close_socket(AsioLoop& loop, Socket& socket, [[maybe_unused]] bool pending) noexcept {
+  if (!socket.is_open()) return;
+  loop.asio_used();
   ErrorCode ignored;
-  if (socket.is_open()) socket.cancel(ignored);
+#ifdef WEFT_BACKEND_IO_URING
+  if (pending) {
+    socket.cancel(ignored);
+    loop.lead_nowhere(socket.native_handle());
+    return;
+  }
 #endif
+  socket.close(ignored);
 }
 
 }  // namespace weft::detail::WEFT_BACKEND

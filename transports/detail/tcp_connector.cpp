@@ -40,8 +40,7 @@ void TcpConnector::resolve() {
     try_next();
     return;
   }
-  auto lookup = loop_->reactor.resolver()
-                    .resolve(host_, port_)
+  auto lookup = maybe_deferred([this] { return loop_->reactor.resolver().resolve(host_, port_); })
                     .add_callbacks(
                         [self = self()](std::vector<Address> addresses) {
                           if (self->over()) return;
@@ -57,6 +56,7 @@ void TcpConnector::try_next() {
     const Address& address = addresses_[next_++];
     if (!prepare(address)) continue;
     loop_->asio_used();
+    connecting_ = true;
     socket_.async_connect(to_endpoint(address), [self = self()](const ErrorCode& error) {
       const Turn::Scope scope(self->clock().turn());
       try {
@@ -94,7 +94,11 @@ bool TcpConnector::prepare(const Address& address) {
 }
 
 void TcpConnector::connect_done(const ErrorCode& error) {
-  if (over()) return;
+  connecting_ = false;
+  if (over()) {
+    close_socket(*loop_, socket_, false);
+    return;
+  }
   if (error) {
     last_failure_ = failure_from(error);
     try_next();
@@ -114,11 +118,7 @@ void TcpConnector::timed_out() {
 void TcpConnector::end_attempt() noexcept {
   timeout_.cancel_if_active();
   lookup_.cancel();
-  if (!socket_.is_open()) return;
-  loop_->asio_used();
-  ErrorCode ignored;
-  settle_descriptor(socket_);
-  socket_.close(ignored);
+  close_socket(*loop_, socket_, connecting_);
 }
 
 Failure TcpConnector::failure_from(const ErrorCode& error) const {

@@ -37,6 +37,7 @@ class TcpConnector final : public ConnectAttempt {
   ConnectOptions options_;
   std::vector<Address> addresses_;
   std::size_t next_ = 0;
+  bool connecting_ = false;
   DelayedCall timeout_;
   Canceller lookup_;
   std::optional<Failure> last_failure_;

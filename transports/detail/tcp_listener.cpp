@@ -66,7 +66,9 @@ void TcpListener::open(Port port, const ListenOptions& options) {
                                          : static_cast<int>(Tcp::acceptor::max_listen_connections),
                      error);
   }
+#ifndef WEFT_BACKEND_IO_URING
   if (!error) acceptor_.non_blocking(true, error);
+#endif
   const auto host = error ? Tcp::endpoint() : acceptor_.local_endpoint(error);
   if (error) {
     ErrorCode ignored;
@@ -100,18 +102,24 @@ bool TcpListener::bind(const Tcp::endpoint& endpoint, const ListenOptions& optio
 void TcpListener::accept() noexcept {
   if (!listening()) return;
   loop_->asio_used();
+  accepting_ = true;
   try {
     acceptor_.async_accept(accepted_, peer_, [self = self()](const ErrorCode& error) {
       const Turn::Scope scope(*self->turn());
       self->accept_done(error);
     });
   } catch (...) {
+    accepting_ = false;
     rest(net::error::no_memory);
   }
 }
 
 void TcpListener::accept_done(const ErrorCode& error) {
-  if (!listening()) return;
+  accepting_ = false;
+  if (!listening()) {
+    close_socket(*loop_, acceptor_, false);
+    return;
+  }
   if (error) {
     if (error == net::error::connection_aborted || error == net::error::interrupted) {
       accept();
@@ -147,10 +155,7 @@ void TcpListener::rest(const ErrorCode& error) {
 
 void TcpListener::close_port() noexcept {
   rest_call_.cancel_if_active();
-  loop_->asio_used();
-  ErrorCode ignored;
-  settle_descriptor(acceptor_);
-  acceptor_.close(ignored);
+  close_socket(*loop_, acceptor_, accepting_);
 }
 
 }  // namespace weft::detail::WEFT_BACKEND

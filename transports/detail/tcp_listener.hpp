@@ -32,6 +32,7 @@ class TcpListener final : public Listener {
   Tcp::socket accepted_;
   Tcp::endpoint peer_;
   DelayedCall rest_call_;
+  bool accepting_ = false;
   bool short_of_resources_ = false;
 };
 

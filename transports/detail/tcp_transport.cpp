@@ -14,6 +14,11 @@
 #ifdef __linux__
 #include <linux/sockios.h>
 #endif
+#ifdef WEFT_BACKEND_IO_URING
+#include <cerrno>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#endif
 
 namespace weft::detail::WEFT_BACKEND {
 
@@ -28,6 +33,7 @@ class Buffers {
       std::construct_at(&buffers_[i], pieces[i].data(), pieces[i].size());
     }
   }
+  static constexpr std::size_t max_count = 16;
   using value_type = net::const_buffer;
   using const_iterator = const net::const_buffer*;
   [[nodiscard]] const_iterator begin() const noexcept { return buffers_.data(); }
@@ -42,9 +48,52 @@ class Buffers {
  private:
   // Linux sends up to 1,024 pieces at once, Asio passes on 64; beyond 16 copying would be no
   // dearer.
-  std::array<net::const_buffer, 16> buffers_;
+  std::array<net::const_buffer, max_count> buffers_;
   std::size_t count_;
 };
+
+#ifdef WEFT_BACKEND_IO_URING
+
+// One system call each, which does not wait though the socket is a blocking one.
+template <class Call>
+std::size_t at_once(Call call, ErrorCode& error) noexcept {
+  const auto count = call();
+  if (count >= 0) return static_cast<std::size_t>(count);
+  error = ErrorCode(errno, boost::system::system_category());
+  return 0;
+}
+
+std::size_t read_now(Tcp::socket& socket, std::span<char> room, ErrorCode& error) noexcept {
+  const auto count = at_once(
+      [&] { return ::recv(socket.native_handle(), room.data(), room.size(), MSG_DONTWAIT); },
+      error);
+  if (count == 0 && !error) error = net::error::eof;
+  return count;
+}
+
+std::size_t send_now(Tcp::socket& socket, const Buffers& buffers, ErrorCode& error) noexcept {
+  std::array<iovec, Buffers::max_count> vectors;
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  for (const auto& buffer : buffers) {
+    vectors[message.msg_iovlen++] = {const_cast<void*>(buffer.data()), buffer.size()};
+  }
+  return at_once(
+      [&] { return ::sendmsg(socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); },
+      error);
+}
+
+#else
+
+std::size_t read_now(Tcp::socket& socket, std::span<char> room, ErrorCode& error) noexcept {
+  return socket.read_some(net::buffer(room.data(), room.size()), error);
+}
+
+std::size_t send_now(Tcp::socket& socket, const Buffers& buffers, ErrorCode& error) noexcept {
+  return socket.write_some(buffers, error);
+}
+
+#endif
 
 // How long input is discarded after a close, so that it does not destroy what we sent last.
 constexpr auto discard_time = std::chrono::seconds(5);
@@ -55,7 +104,13 @@ void prepare_socket(Tcp::socket& socket, ErrorCode& error) {
 #ifndef _WIN32
   ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
 #endif
+#ifdef WEFT_BACKEND_IO_URING
+  // On a non-blocking socket Asio polls before each operation, and tries again by number when a
+  // cancelled one ends: by then the number may be that of another connection.
+  socket.native_non_blocking(false, error);
+#else
   socket.non_blocking(true, error);
+#endif
   if (!error) socket.set_option(Tcp::no_delay(true), error);
 }
 
@@ -65,6 +120,10 @@ TcpTransport::TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& pe
       socket_(std::move(socket)),
       peer_(peer) {
   ErrorCode error;
+#ifdef WEFT_BACKEND_IO_URING
+  // Connecting made it non-blocking again.
+  if (socket_.native_non_blocking()) socket_.native_non_blocking(false, error);
+#endif
   const auto host = socket_.local_endpoint(error);
   if (!error) host_ = to_address(host);
 }
@@ -132,7 +191,7 @@ void TcpTransport::drain() {
   if (closed_ || !reading_wanted()) return;
   const auto room = loop_->read_buffer();
   ErrorCode error;
-  const auto count = socket_.read_some(net::buffer(room.data(), room.size()), error);
+  const auto count = read_now(socket_, room, error);
   if (error == net::error::would_block || error == net::error::interrupted) return;
   if (!ended_by(error)) received({room.data(), count});
 }
@@ -148,7 +207,8 @@ void TcpTransport::read_in_place(const ErrorCode& failed) {
     const auto room = borrow(AsioLoop::read_buffer_size);
     if (room.empty()) return;
     ErrorCode error;
-    const auto count = socket_.read_some(net::buffer(room.data(), room.size()), error);
+    const auto count =
+        read_now(socket_, {reinterpret_cast<char*>(room.data()), room.size()}, error);
     if (error != net::error::would_block && error != net::error::interrupted) {
       if (ended_by(error)) return;
       received_in_place(count);
@@ -190,6 +250,7 @@ void TcpTransport::watch_for_errors() {
       net::bind_cancellation_slot(watch_signal_.slot(), [self = self()](const ErrorCode& error) {
         self->handle([&] {
           self->watching_ = false;
+          if (self->closed_) self->close_if_done();
           if (!error) self->look_for_error();
         });
       }));
@@ -233,9 +294,7 @@ StreamTransport::SendResult TcpTransport::try_send(std::span<const BytesView> pi
   ErrorCode error;
   std::size_t taken = 0;
   do {
-    taken = pieces.size() == 1
-                ? socket_.write_some(net::buffer(pieces[0].data(), pieces[0].size()), error)
-                : socket_.write_some(buffers, error);
+    taken = send_now(socket_, buffers, error);
   } while (error == net::error::interrupted);
   if (error == net::error::would_block) return {0, true, {}};
   if (error) return {0, false, to_std(error)};
@@ -243,9 +302,12 @@ StreamTransport::SendResult TcpTransport::try_send(std::span<const BytesView> pi
 }
 
 void TcpTransport::send_later(std::span<const BytesView> pieces) {
+  send_pending_ = true;
   socket_.async_write_some(Buffers(pieces),
                            [self = self()](const ErrorCode& error, std::size_t count) {
+                             self->send_pending_ = false;
                              self->handle([&] {
+                               if (self->closed_) self->close_if_done();
                                const bool again = !error || error == net::error::interrupted;
                                if (!again && error != net::error::operation_aborted) {
                                  self->broken(self->failure_from(to_std(error)));
@@ -263,11 +325,14 @@ void TcpTransport::send_end() noexcept {
 // ---- closing
 
 void TcpTransport::close_socket() noexcept {
+  closing_socket_ = true;
   discard_call_.cancel_if_active();
   stop_watching();
-  ErrorCode ignored;
-  settle_descriptor(socket_);
-  socket_.close(ignored);
+  detail::WEFT_BACKEND::close_socket(*loop_, socket_, reading_ || watching_ || send_pending_);
+}
+
+void TcpTransport::close_if_done() noexcept {
+  if (closing_socket_) close_socket();
 }
 
 bool TcpTransport::output_unacknowledged() {
@@ -304,7 +369,7 @@ void TcpTransport::close_in_order() noexcept {
 
 void TcpTransport::discard(const ErrorCode& error) {
   if (!socket_.is_open()) return;
-  if (error && error != net::error::interrupted) {
+  if (closing_socket_ || (error && error != net::error::interrupted)) {
     close_socket();
     return;
   }

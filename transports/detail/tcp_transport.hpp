@@ -60,6 +60,7 @@ class TcpTransport final : public StreamTransport, public TcpControl {
   [[nodiscard]] bool output_unacknowledged();
   void discard(const ErrorCode& error);
   void close_socket() noexcept;
+  void close_if_done() noexcept;
   std::shared_ptr<TcpTransport> self() {
     return std::static_pointer_cast<TcpTransport>(shared_from_this());
   }
@@ -77,8 +78,10 @@ class TcpTransport final : public StreamTransport, public TcpControl {
   net::cancellation_signal watch_signal_;
   bool reading_ = false;
   bool watching_ = false;
+  bool send_pending_ = false;
   bool end_seen_ = false;
   bool closed_ = false;
+  bool closing_socket_ = false;
   std::array<char, small_read> buffer_;
 };
 
