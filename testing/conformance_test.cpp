@@ -16,29 +16,12 @@ INSTANTIATE_TEST_SUITE_P(Memory, StreamConformance,
                                            kind("memory_pieces", Delivery::random_pieces(7))),
                          stream_kind_name);
 
-// Those of its descriptors are made ready by hand.
-std::map<std::string, std::string> no_descriptors() {
-  std::map<std::string, std::string> skipped;
-  for (const char* const behaviour :
-       {"WatchCallsEachTimeADescriptorIsReadable", "WatchCallsAgainForWhatWasNotTaken",
-        "WatchRefusesASecondForTheSameInterestAndKeepsTheFirst",
-        "WatchTakesBothInterestsOfOneDescriptor", "WatchMayBeCancelledInTheOtherDirectionsCallback",
-        "WatchMayBeCancelledInsideItsCallback", "WatchEndsWhenItIsDropped",
-        "WatchLogsACallbackThatThrowsAndGoesOn", "WatchTakesANumberThatBelongsToAnotherByNow",
-        "WatchSaysThatWindowsHasNoDescriptors"}) {
-    skipped[behaviour] = "the memory reactor's descriptors are made ready by the test";
-  }
-  return skipped;
-}
-
 // Threads take real time, so that is what passes; bytes come in pieces.
 ReactorKind memory_reactor() {
-  return {"memory",
-          [] {
+  return {"memory", [] {
             return std::make_unique<MemoryReactor>(MemoryReactor::Time::real,
                                                    Delivery::random_pieces(7));
-          },
-          no_descriptors()};
+          }};
 }
 
 INSTANTIATE_TEST_SUITE_P(Memory, ReactorConformance, ::testing::Values(memory_reactor()),

@@ -24,10 +24,24 @@
 
 namespace weft::testing {
 
+/// Two joined descriptors, such as a socket pair, of which one end is watched. It closes both.
+class TestDescriptors {
+ public:
+  virtual ~TestDescriptors() = default;
+  [[nodiscard]] virtual Descriptor watched_end() const = 0;
+  /// Writes a byte to the other end.
+  virtual void put() const = 0;
+  /// Reads a byte from the watched end, without waiting for it.
+  virtual void take() const = 0;
+  [[nodiscard]] virtual bool watched_end_is_open() const = 0;
+};
+
 /// A reactor to be tested, by name.
 struct ReactorKind {
   std::string name;
   std::function<std::unique_ptr<Reactor>()> make;
+  /// Makes something to watch; empty where the reactor watches no descriptors of the system.
+  std::function<std::unique_ptr<TestDescriptors>()> make_descriptors = {};
   /// Behaviours that it cannot show, each with the reason.
   std::map<std::string, std::string> skipped = {};
 };
@@ -66,6 +80,11 @@ class ReactorConformance : public ::testing::TestWithParam<ReactorKind> {
     return reactor_->connect_tcp("127.0.0.1", port.address().port(),
                                  factory_from([protocol] { return protocol; }));
   }
+
+  [[nodiscard]] static std::unique_ptr<TestDescriptors> make_descriptors() {
+    return GetParam().make_descriptors ? GetParam().make_descriptors() : nullptr;
+  }
+  static constexpr auto no_descriptors = "this reactor watches no descriptors of the system";
 
   std::int64_t timers_before_ = census().abandoned_timers;
   std::unique_ptr<Reactor> reactor_ = GetParam().make();
