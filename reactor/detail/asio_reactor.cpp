@@ -32,6 +32,8 @@ class AsioReactor final : public BasicReactor {
   ~AsioReactor() override {
     end();
     finish_cancelled();
+    // On Windows dropping waits until there is no work left.
+    work_.reset();
     // What is left lets go of its transports, which keep the loop.
     loop_->io.drop_operations();
   }
