@@ -59,12 +59,32 @@ std::vector<ReactorKind> our_reactors() {
   return kinds;
 }
 
+// What Wine cannot show. It shuts a socket down in order before it closes it, so that a reset may
+// be seen as an end; and Windows tells only those of a reset who read.
+std::map<std::string, std::string> cannot_be_shown([[maybe_unused]] const std::string& name) {
+  std::map<std::string, std::string> skipped;
+#ifdef _WIN32
+  const std::string reset = "Wine closes in order what should be reset";
+  skipped["LosesTheConnectionWhosePauseWritingThrows"] = reset;
+  skipped["MayBeAbortedAfterLoseWithAFullBuffer"] = "Windows tells of a reset only who reads";
+  if (name == "select") {
+    for (const char* const behaviour :
+         {"IsLostForTheReasonThatItWasAbortedWith", "LosesOnlyTheConnectionWhoseCallbackThrew",
+          "MayBeAbortedInDataReceivedAndThePeerSeesAReset",
+          "MayBeAbortedWhilePausedAndInEofReceived", "StopsItsProducerWhenThePeerResets"}) {
+      skipped[behaviour] = reset;
+    }
+    skipped["ReportsAResetWhilePaused"] = "Windows tells of a reset only who reads";
+  }
+#endif
+  return skipped;
+}
+
 std::vector<StreamKind> our_streams() {
   std::vector<StreamKind> kinds;
   for (const auto& name : reactor_names()) {
-    kinds.push_back({"tcp_" + name, [name] {
-                       return std::make_unique<ReactorStreamFixture>(make_reactor(name));
-                     }});
+    const auto make = [name] { return std::make_unique<ReactorStreamFixture>(make_reactor(name)); };
+    kinds.push_back({"tcp_" + name, make, cannot_be_shown(name)});
   }
   return kinds;
 }

@@ -55,11 +55,13 @@ class LeakListener : public ::testing::EmptyTestEventListener {
   }
   static std::int64_t open_descriptors() {
     std::int64_t number = 0;
+#ifdef __linux__
     std::error_code missing;
     for (std::filesystem::directory_iterator at("/proc/self/fd", missing), end; at != end;
          at.increment(missing)) {
       ++number;
     }
+#endif
     return number;
   }
   static void add(std::string& left, std::int64_t number, const char* what) {

@@ -121,6 +121,13 @@ TEST_P(AsioReactor, LeavesASignalThatTheApplicationHasTaken) {
   EXPECT_TRUE(ran_on);
 }
 
+#else
+
+TEST_P(AsioReactor, SaysThatWindowsHasNoDescriptorsToWatch) {
+  EXPECT_THROW(static_cast<void>(reactor_->watch(3, Interest::readable, [] {})),
+               NotSupportedOnThisPlatform);
+}
+
 #endif
 
 INSTANTIATE_TEST_SUITE_P(Each, AsioReactor, ::testing::ValuesIn(reactor_names()),

@@ -7,8 +7,6 @@
 
 namespace weft::testing {
 
-#ifndef _WIN32
-
 TEST_P(ReactorConformance, WatchCallsEachTimeADescriptorIsReadable) {
   const auto made = make_descriptors();
   if (made == nullptr) GTEST_SKIP() << no_descriptors;
@@ -182,13 +180,5 @@ TEST_P(ReactorConformance, WatchRefusesNoCallback) {
                InvalidArgument);
 }
 
-#else
-
-TEST_P(ReactorConformance, WatchSaysThatWindowsHasNoDescriptors) {
-  EXPECT_THROW(static_cast<void>(reactor_->watch(3, Interest::readable, [] {})),
-               NotSupportedOnThisPlatform);
-}
-
-#endif
 
 }  // namespace weft::testing

@@ -6,6 +6,7 @@
 #include "../../framework/protocol.hpp"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,8 @@ class StreamFixture {
 struct StreamKind {
   std::string name;
   std::function<std::unique_ptr<StreamFixture>()> make;
+  /// Behaviours that it cannot show, each with the reason.
+  std::map<std::string, std::string> skipped = {};
 };
 
 }  // namespace weft::testing

@@ -71,7 +71,7 @@ TEST_P(StreamConformance, ReportsAResetWhilePaused) {  // 13, 44
   fixture_->spin();
   client_->way().abort_connection();
   ASSERT_TRUE(both_lost());
-  EXPECT_TRUE(server_->lost_with<ConnectionLost>());
+  EXPECT_TRUE(server_->lost_with<ConnectionLost>()) << server_->reason->message();
 }
 
 TEST_P(StreamConformance, ReadsNothingWhenResumedWhileClosing) {  // 20, 21

@@ -24,6 +24,11 @@ namespace weft::testing {
 /// stream_kind_name);
 class StreamConformance : public ::testing::TestWithParam<StreamKind> {
  protected:
+  void SetUp() override {
+    const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    const auto skip = GetParam().skipped.find(test.substr(0, test.find('/')));
+    if (skip != GetParam().skipped.end()) GTEST_SKIP() << skip->second;
+  }
   void connect() { fixture_->connect(client_, server_); }
   [[nodiscard]] bool spin_until(const std::function<bool()>& condition) {
     return fixture_->spin_until(condition);

@@ -1,0 +1,141 @@
+#include "../../framework/allocation_counter_test.hpp"
+#include "../../framework/transport.hpp"
+#include "../../testing/accumulating_protocol.hpp"
+#include "../../testing/conformance/reactor_fixture.hpp"
+#include "../make_reactor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#ifdef __linux__
+#include <dlfcn.h>
+#include <sys/socket.h>
+
+namespace {
+
+// What this thread has asked the system for.
+thread_local int sends = 0;
+thread_local int receives = 0;
+
+template <class Function>
+Function* system_s(const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+// These stand before the C library's, which they call.
+extern "C" ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
+  static auto* const real = system_s<ssize_t(int, const msghdr*, int)>("sendmsg");
+  ++sends;
+  return real(descriptor, message, flags);
+}
+
+extern "C" ssize_t send(int descriptor, const void* data, size_t size, int flags) {
+  static auto* const real = system_s<ssize_t(int, const void*, size_t, int)>("send");
+  ++sends;
+  return real(descriptor, data, size, flags);
+}
+
+extern "C" ssize_t recv(int descriptor, void* data, size_t size, int flags) {
+  static auto* const real = system_s<ssize_t(int, void*, size_t, int)>("recv");
+  ++receives;
+  return real(descriptor, data, size, flags);
+}
+
+#endif
+
+namespace weft {
+namespace {
+
+using testing::AccumulatingProtocol;
+
+class Echo final : public Protocol {
+  void data_received(BytesView data) override { transport().write(data); }
+};
+
+// Sends the next message when the last has come back.
+class Pinging final : public Protocol {
+ public:
+  void connection_made() override { transport().write(message); }
+  void data_received(BytesView) override {
+    ++rounds;
+    transport().write(message);
+  }
+  static constexpr const char* message =
+      "sixty-four bytes are the usual size of a message in a race";
+  int rounds = 0;
+};
+
+class OnTheWire : public ::testing::TestWithParam<std::string> {
+ protected:
+  // Connects `client` to `server`.
+  void connect(const std::shared_ptr<Protocol>& client, const std::shared_ptr<Protocol>& server) {
+    auto port =
+        reactor_->listen_tcp(0, factory_from([server] { return server; }), testing::on_loopback());
+    auto connecting = reactor_->connect_tcp("127.0.0.1", port.address().port(),
+                                            factory_from([client] { return client; }));
+    ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return connecting.ready(); }));
+    // The port stays open until the server's end is there.
+    ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return port.connections() == 1; }));
+    port.stop();
+  }
+  void ping(const Pinging& client, int until) {
+    const auto limit = reactor_->now() + std::chrono::seconds(10);
+    while (client.rounds < until && reactor_->now() < limit)
+      reactor_->run_once(std::chrono::seconds(1));
+    ASSERT_GE(client.rounds, until);
+  }
+  std::unique_ptr<Reactor> reactor_ = make_reactor(GetParam());
+};
+
+TEST_P(OnTheWire, AllocatesNothingForAMessageOnceItRuns) {
+  const auto client = std::make_shared<Pinging>();
+  connect(client, std::make_shared<Echo>());
+  ping(*client, 100);
+  const AllocationCounter counter;
+  ping(*client, 1'100);
+  EXPECT_EQ(counter.count(), 0);
+}
+
+#ifdef __linux__
+
+TEST_P(OnTheWire, SendsWhatOneCallbackWroteInOneCall) {
+  const auto client = std::make_shared<AccumulatingProtocol>();
+  const auto server = std::make_shared<AccumulatingProtocol>();
+  server->on_data = [](AccumulatingProtocol& self, BytesView) {
+    for (int i = 0; i < 16; ++i)
+      self.way().write("line\r\n");
+  };
+  connect(client, server);
+  client->way().write("x");
+  // What the client writes is sent when the loop comes round, and counts too.
+  sends = 0;
+  ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return client->data.size() == 96; }));
+  EXPECT_EQ(sends, 2);
+}
+
+TEST_P(OnTheWire, ReceivesAMessageInOneCallOnEpoll) {
+  if (GetParam() != "epoll") GTEST_SKIP() << "Asio reads on the other reactors";
+  const auto client = std::make_shared<Pinging>();
+  connect(client, std::make_shared<Echo>());
+  ping(*client, 10);
+  const int before = client->rounds;
+  sends = 0;
+  receives = 0;
+  ping(*client, 1'010);
+  const int messages = 2 * (client->rounds - before);
+  EXPECT_NEAR(receives, messages, 2);
+  EXPECT_NEAR(sends, messages, 2);
+}
+
+#endif
+
+INSTANTIATE_TEST_SUITE_P(Each, OnTheWire, ::testing::ValuesIn(reactor_names()),
+                         [](const auto& name) { return name.param; });
+
+}  // namespace
+}  // namespace weft
