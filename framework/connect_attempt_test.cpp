@@ -1,0 +1,136 @@
+#include "connect_attempt.hpp"
+
+#include "../testing/accumulating_protocol.hpp"
+#include "../testing/log_capture.hpp"
+#include "../testing/manual_clock.hpp"
+#include "../testing/results.hpp"
+#include "../testing/string_transport.hpp"
+#include "error.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace weft {
+namespace {
+
+using testing::AccumulatingProtocol;
+using testing::StringTransport;
+
+// An attempt that the test brings to its end.
+class HandAttempt final : public ConnectAttempt {
+ public:
+  HandAttempt(Clock& clock, std::shared_ptr<Factory> factory)
+      : ConnectAttempt(clock, std::move(factory)) {}
+  using ConnectAttempt::connected;
+  using ConnectAttempt::failed;
+  using ConnectAttempt::over;
+  int ended = 0;
+
+ private:
+  void end_attempt() noexcept override { ++ended; }
+  [[nodiscard]] std::string target() const override { return "there:1"; }
+};
+
+class NotingFactory final : public Factory {
+ public:
+  explicit NotingFactory(std::shared_ptr<Protocol> protocol) : next(std::move(protocol)) {}
+  std::shared_ptr<Protocol> build_protocol(const Address&) override {
+    if (throws) throw std::runtime_error("in build_protocol");
+    return next;
+  }
+  void start_factory() override { order += "start "; }
+  void stop_factory() override { order += "stop "; }
+  std::shared_ptr<Protocol> next;
+  std::string order;
+  bool throws = false;
+};
+
+class ConnectAttemptTest : public ::testing::Test {
+ protected:
+  testing::ManualClock clock_;
+  std::shared_ptr<AccumulatingProtocol> protocol_ = std::make_shared<AccumulatingProtocol>();
+  std::shared_ptr<NotingFactory> factory_ = std::make_shared<NotingFactory>(protocol_);
+  std::shared_ptr<HandAttempt> attempt_ = std::make_shared<HandAttempt>(clock_, factory_);
+  std::shared_ptr<StringTransport> transport_ = std::make_shared<StringTransport>(clock_);
+};
+
+TEST_F(ConnectAttemptTest, FiresWithTheProtocolAfterItWasConnected) {
+  auto outcome = attempt_->begin();
+  EXPECT_FALSE(attempt_->over());
+  attempt_->connected(transport_);
+  EXPECT_TRUE(attempt_->over());
+  EXPECT_EQ(testing::success_result_of(std::move(outcome)), protocol_);
+  EXPECT_TRUE(protocol_->made());
+  EXPECT_EQ(attempt_->ended, 1);
+  EXPECT_EQ(factory_->order, "start ");
+  transport_->abort_connection();
+  clock_.settle();
+  EXPECT_EQ(factory_->order, "start stop ");
+}
+
+TEST_F(ConnectAttemptTest, FailsOnceHoweverMuchFollows) {
+  auto outcome = attempt_->begin();
+  attempt_->failed(Failure(NoRoute("There is no way.")));
+  attempt_->failed(Failure(ConnectTimeout("Too late anyway.")));
+  attempt_->connected(transport_);
+  clock_.settle();
+  testing::failure_result_of<NoRoute>(std::move(outcome));
+  EXPECT_FALSE(transport_->connected());
+  EXPECT_FALSE(protocol_->made());
+  EXPECT_EQ(attempt_->ended, 1);
+  EXPECT_EQ(factory_->order, "start stop ");
+}
+
+TEST_F(ConnectAttemptTest, AbortsACarrierThatComesAfterItWasCancelled) {
+  auto outcome = attempt_->begin();
+  outcome.cancel();
+  attempt_->connected(transport_);
+  clock_.settle();
+  const auto failure = testing::failure_result_of<ConnectingCancelled>(std::move(outcome));
+  EXPECT_NE(failure.message().find("there:1"), std::string::npos);
+  EXPECT_TRUE(transport_->aborted());
+  EXPECT_EQ(factory_->order, "start stop ");
+}
+
+TEST_F(ConnectAttemptTest, FailsWhenTheFactoryRefuses) {
+  factory_->next = nullptr;
+  auto outcome = attempt_->begin();
+  attempt_->connected(transport_);
+  clock_.settle();
+  testing::failure_result_of<NoProtocol>(std::move(outcome));
+  EXPECT_FALSE(transport_->connected());
+  EXPECT_EQ(factory_->order, "start stop ");
+}
+
+TEST_F(ConnectAttemptTest, FailsWithWhatTheFactoryThrows) {
+  factory_->throws = true;
+  auto outcome = attempt_->begin();
+  attempt_->connected(transport_);
+  clock_.settle();
+  testing::failure_result_of<std::runtime_error>(std::move(outcome));
+  EXPECT_FALSE(transport_->connected());
+}
+
+TEST_F(ConnectAttemptTest, FailsWithWhatConnectionMadeThrows) {
+  const testing::LogCapture log;
+  protocol_->on_made = [](AccumulatingProtocol&) {
+    throw std::runtime_error("in connection_made");
+  };
+  auto outcome = attempt_->begin();
+  attempt_->connected(transport_);
+  clock_.settle();
+  testing::failure_result_of<std::runtime_error>(std::move(outcome));
+  EXPECT_TRUE(transport_->aborted());
+  EXPECT_TRUE(protocol_->lost_with<std::runtime_error>());
+}
+
+TEST_F(ConnectAttemptTest, RefusesToConnectForNobody) {
+  EXPECT_THROW(HandAttempt(clock_, nullptr), InvalidArgument);
+}
+
+}  // namespace
+}  // namespace weft
