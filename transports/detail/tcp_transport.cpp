@@ -58,6 +58,7 @@ class Buffers {
 template <class Call>
 std::size_t at_once(Call call, ErrorCode& error) noexcept {
   const auto count = call();
+  error = {};
   if (count >= 0) return static_cast<std::size_t>(count);
   error = ErrorCode(errno, boost::system::system_category());
   return 0;
