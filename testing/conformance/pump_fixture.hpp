@@ -30,10 +30,10 @@ class PumpStreamFixture : public StreamFixture {
   [[nodiscard]] bool manual_time() const override { return true; }
   void advance(Duration by) override { pump_->clock().advance(by); }
 
-  [[nodiscard]] std::size_t more_than_buffers_take() const override { return 800'000; }
+  [[nodiscard]] std::size_t more_than_buffers_take() const override { return 320'000; }
 
  private:
-  static constexpr std::size_t capacity = 16 * 1024;
+  static constexpr std::size_t capacity = 4 * 1024;
   Delivery delivery_;
   std::optional<IoPump> pump_;
 };
