@@ -33,7 +33,7 @@ class PumpStreamFixture : public StreamFixture {
   [[nodiscard]] std::size_t more_than_buffers_take() const override { return 320'000; }
 
  private:
-  static constexpr std::size_t capacity = 4 * 1024;
+  static constexpr std::size_t capacity = 8 * 1024;
   Delivery delivery_;
   std::optional<IoPump> pump_;
 };
