@@ -57,6 +57,17 @@ TEST_F(IdleTimeoutTest, CountsFromTheLastByteOfEitherDirection) {
   EXPECT_TRUE(protocol_->lost_with<IdleTimeout>());
 }
 
+TEST_F(IdleTimeoutTest, CountsEveryWayOfWriting) {
+  const BytesView pieces[] = {"a", "b"};
+  transport_->manual_clock().advance(9s);
+  protocol_->way().write(Bytes(std::string("shared")));
+  transport_->manual_clock().advance(9s);
+  protocol_->way().write_sequence(pieces);
+  transport_->manual_clock().advance(9s);
+  EXPECT_FALSE(protocol_->lost());
+  EXPECT_EQ(transport_->value(), "sharedab");
+}
+
 TEST_F(IdleTimeoutTest, LeavesNoTimerBehind) {
   protocol_->way().lose_connection();
   transport_->settle();
@@ -309,6 +320,23 @@ TEST(TrafficLog, ShowsWhatComesAndGoes) {
   EXPECT_EQ(lines.at(3), peer + " > end");
   EXPECT_EQ(lines.at(4), peer + " < end");
   EXPECT_TRUE(lines.back().find("lost: ") != std::string::npos);
+}
+
+TEST(TrafficLog, ShowsEveryWayOfWriting) {
+  std::vector<std::string> lines;
+  TrafficLogOptions options;
+  options.max_shown_bytes = 0;
+  options.sink = [&lines](const std::string& line) { lines.push_back(line); };
+  const auto protocol = std::make_shared<AccumulatingProtocol>();
+  const auto factory = traffic_log(always(protocol), std::move(options));
+  const auto transport = testing::connect(*factory);
+  const auto peer = transport->peer().text();
+  const BytesView pieces[] = {"a", "bc"};
+  protocol->way().write(Bytes(std::string("shared")));
+  protocol->way().write_sequence(pieces);
+  EXPECT_EQ(transport->value(), "sharedabc");
+  EXPECT_EQ(lines, (std::vector<std::string>{peer + " connected", peer + " > 6 bytes",
+                                             peer + " > 1 bytes", peer + " > 2 bytes"}));
 }
 
 TEST(TrafficLog, GoesToTheLog) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -53,6 +54,26 @@ TEST_F(ProtocolWrapperTest, PassesEverythingOnBothWays) {
   EXPECT_EQ(inner_->way().peer(), transport_->peer());
   EXPECT_EQ(inner_->way().host(), transport_->host());
   EXPECT_FALSE(inner_->way().connected());
+}
+
+TEST_F(ProtocolWrapperTest, PassesOnWhatIsAskedOfTheTransport) {
+  const BytesView pieces[] = {"b", "c"};
+  inner_->way().write(Bytes(std::string("a")));
+  inner_->way().write_sequence(pieces);
+  EXPECT_EQ(transport_->value(), "abc");
+  EXPECT_EQ(inner_->way().tcp(), transport_->tcp());
+  EXPECT_FALSE(inner_->way().closing());
+  inner_->way().abort_connection(Failure(std::runtime_error("enough")));
+  transport_->settle();
+  EXPECT_TRUE(inner_->lost_with<std::runtime_error>());
+}
+
+TEST_F(ProtocolWrapperTest, BoundsACloseAsItIsTold) {
+  transport_->set_blocked(true);
+  inner_->way().write("stuck");
+  inner_->way().lose_connection(std::chrono::seconds(1));
+  transport_->manual_clock().advance(std::chrono::seconds(1));
+  EXPECT_TRUE(inner_->lost_with<LingerTimeout>());
 }
 
 TEST_F(ProtocolWrapperTest, LetsGoOfTheWrappedProtocolWhenItIsLost) {

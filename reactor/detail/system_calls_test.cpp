@@ -2,6 +2,7 @@
 #include "../../framework/transport.hpp"
 #include "../../testing/accumulating_protocol.hpp"
 #include "../../testing/conformance/reactor_fixture.hpp"
+#include "../../testing/log_capture.hpp"
 #include "../make_reactor.hpp"
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #ifdef __linux__
 #include <dlfcn.h>
@@ -99,6 +101,30 @@ TEST_P(OnTheWire, AllocatesNothingForAMessageOnceItRuns) {
   const AllocationCounter counter;
   ping(*client, 1'100);
   EXPECT_EQ(counter.count(), 0);
+}
+
+// More operations than io_uring's ring has places, beside a port and a connection that wait all the
+// time.
+TEST_P(OnTheWire, MixesNothingUpInTheLongRun) {
+  const testing::LogCapture log;
+  const auto idle = std::make_shared<AccumulatingProtocol>();
+  const auto idle_server = std::make_shared<AccumulatingProtocol>();
+  connect(idle, idle_server);
+  auto port = reactor_->listen_tcp(0, factory_for<Echo>(), testing::on_loopback());
+  const auto client = std::make_shared<Pinging>();
+  connect(client, std::make_shared<Echo>());
+  ping(*client, 15'000);
+  for (int i = 0; i < 200; ++i) {
+    const auto brief = std::make_shared<AccumulatingProtocol>();
+    brief->on_made = [](AccumulatingProtocol& self) { self.way().write("echo"); };
+    auto connecting = reactor_->connect_tcp("127.0.0.1", port.address().port(),
+                                            factory_from([brief] { return brief; }));
+    ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return brief->data == "echo"; }));
+    brief->way().abort_connection();
+  }
+  idle_server->way().write("still here");
+  ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return idle->data == "still here"; }));
+  EXPECT_EQ(log.lines(), std::vector<std::string>());
 }
 
 #ifdef __linux__

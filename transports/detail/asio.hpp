@@ -16,6 +16,17 @@
 #define asio weft_asio_io_uring
 #define BOOST_ASIO_HAS_IO_URING 1
 #define BOOST_ASIO_DISABLE_EPOLL 1
+
+#include <liburing.h>
+
+// Since 2.2 liburing leaves in a request whose it was the last time round the ring, and Asio 1.81
+// gives its cancellations to nobody by saying nothing: their results would go to a stranger.
+inline io_uring_sqe* weft_io_uring_get_sqe(io_uring* ring) noexcept {
+  auto* const request = io_uring_get_sqe(ring);
+  if (request != nullptr) request->user_data = 0;
+  return request;
+}
+#define io_uring_get_sqe weft_io_uring_get_sqe
 #elif defined(WEFT_BACKEND_IOCP)
 #define asio weft_asio_iocp
 #else
