@@ -76,7 +76,8 @@ class Reactor : public Clock {
   virtual void stop() = 0;
   /// The same from any thread or signal context of ours; does nothing where `stop` would throw.
   virtual void stop_from_thread() noexcept = 0;
-  /// One round of the loop, which waits `max_wait` at most for something to happen: for a host that runs the loop itself, and for tests.
+  /// One round of the loop, which waits `max_wait` at most for something to happen: for a host that
+  /// runs the loop itself, and for tests.
   virtual void run_once(Duration max_wait) = 0;
   /// True from the startup event until `run` returns.
   [[nodiscard]] virtual bool running() const noexcept = 0;

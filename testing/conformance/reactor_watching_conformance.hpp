@@ -180,5 +180,4 @@ TEST_P(ReactorConformance, WatchRefusesNoCallback) {
                InvalidArgument);
 }
 
-
 }  // namespace weft::testing
