@@ -12,7 +12,8 @@ static int read_body(const unsigned char* body, size_t size, feed_on_trade on_tr
   size_t end = FEED_SYMBOL_BYTES;
   if (body[0] != 'T') return 0;
   if (size != FEED_TRADE_BYTES) return -1;
-  while (end > 0 && body[end] == ' ') --end;
+  while (end > 0 && body[end] == ' ')
+    --end;
   memcpy(trade.symbol, body + 1, end);
   trade.symbol[end] = '\0';
   trade.price = read_u32(body + 9);

@@ -1,8 +1,9 @@
-/* A market feed in C, which knows nothing of connections: it is handed bytes and gives back messages.
+/* A market feed in C, which knows nothing of connections: it is handed bytes and gives back
+ * messages.
  *
  * A message is two bytes of length, then as many bytes of body. A body is a kind ('T' for a trade),
- * eight bytes of symbol filled up with blanks, a price in ten-thousandths and a size, each four bytes.
- * All numbers are big-endian. Other kinds are skipped.
+ * eight bytes of symbol filled up with blanks, a price in ten-thousandths and a size, each four
+ * bytes. All numbers are big-endian. Other kinds are skipped.
  */
 #ifndef FEED_H
 #define FEED_H
