@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <thread>
 
 namespace weft::testing {
 
@@ -23,7 +24,12 @@ class LeakListener : public ::testing::EmptyTestEventListener {
   void OnTestStart(const ::testing::TestInfo&) override { before_ = count(); }
   void OnTestEnd(const ::testing::TestInfo& test) override {
     if (!test.result()->Passed()) return;
-    const auto left = left_behind();
+    auto left = left_behind();
+    // A thread that ends may still have a descriptor open for a moment.
+    for (int tries = 0; !left.empty() && tries < 1'000; ++tries) {
+      std::this_thread::yield();
+      left = left_behind();
+    }
     if (!left.empty()) ADD_FAILURE() << "The test left behind:" << left;
   }
   /// What there is more of than at the test's start, a line for each kind; empty when nothing is.
