@@ -11,6 +11,7 @@
 #include <cctype>
 #include <cstdio>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 
 namespace weft {
@@ -41,7 +42,7 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(std::string_view text)
       : path_(std::filesystem::temp_directory_path() /
-              ("weft_file_sender_" + std::to_string(reinterpret_cast<std::uintptr_t>(this)))) {
+              ("weft_file_sender_" + std::to_string(std::random_device()()))) {
     std::ofstream(path_, std::ios::binary) << text;
   }
   ~TemporaryFile() {
