@@ -11,6 +11,14 @@
 
 namespace weft {
 
+namespace {
+
+// With no descriptor left, accepting is tried again this often: rarely enough to cost nothing, and
+// soon enough for those who wait.
+constexpr auto rest_time = std::chrono::milliseconds(100);
+
+}  // namespace
+
 // ---- the handle
 
 ListeningPort::ListeningPort() noexcept = default;
@@ -84,6 +92,21 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
   transport->establish(std::move(protocol), shared_from_this());
 }
 
+void Listener::rest(std::error_code reason) noexcept {
+  try {
+    if (!std::exchange(short_of_resources_, true)) {
+      log(LogLevel::warning, "listener",
+          "Accepting on " + address().text() + " failed: " + reason.message() +
+              "; it is tried again every 100 ms");
+    }
+    rest_call_ =
+        clock_.call_later(rest_time, [self = shared_from_this()] { self->accept_again(); });
+  } catch (...) {
+    rest_ends_now_ = true;
+    turn()->wake_later(shared_from_this());
+  }
+}
+
 void Listener::connection_closed(StreamTransport& transport) noexcept {
   open_.erase(&transport);
   check_drained();
@@ -91,6 +114,7 @@ void Listener::connection_closed(StreamTransport& transport) noexcept {
 
 void Listener::stop() {
   if (!std::exchange(listening_, false)) return;
+  rest_call_.cancel_if_active();
   close_port();
   const auto remove = [this] { factory_->remove_user(); };
   if (turn() != nullptr) turn()->enter_logged("A factory's stop_factory threw", remove);
@@ -121,7 +145,10 @@ void Listener::check_drained() noexcept {
 
 // Tells those who wait, outside of every callback.
 void Listener::wake() noexcept {
-  if (listening_) return;
+  if (listening_) {
+    if (std::exchange(rest_ends_now_, false)) accept_again();
+    return;
+  }
   const Turn::Scope scope(*turn());
   while (!waiting_for_stop_.empty())
     waiting_for_stop_.leave().callback();

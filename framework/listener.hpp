@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <system_error>
 #include <unordered_set>
 
 namespace weft {
@@ -41,11 +42,18 @@ class Listener : public StreamOwner,
   void opened(Address address);
   /// Gives a new connection its protocol, or closes it where the factory refuses.
   void accepted(const std::shared_ptr<StreamTransport>& transport) noexcept;
+  /// The system has no descriptor or memory for another connection: says so once, and calls
+  /// `accept_again` after a pause. Keeps the port alive meanwhile.
+  void rest(std::error_code reason) noexcept;
+  /// Accepting works again: the next trouble is news.
+  void rested() noexcept { short_of_resources_ = false; }
   [[nodiscard]] Clock& clock() const noexcept { return clock_; }
 
  private:
   /// Accepts no more; called once.
   virtual void close_port() noexcept = 0;
+  /// The pause that `rest` began is over, and the port still listens.
+  virtual void accept_again() noexcept {}
 
   void flush() noexcept final {}
   void wake() noexcept final;
@@ -56,9 +64,13 @@ class Listener : public StreamOwner,
   std::shared_ptr<Factory> factory_;
   Address address_;
   std::unordered_set<StreamTransport*> open_;
+  DelayedCall rest_call_;
   detail::WaitingLine<void> waiting_for_stop_;
   detail::WaitingLine<void> waiting_for_drain_;
   bool listening_ = false;
+  bool short_of_resources_ = false;
+  // There was no memory to schedule the end of the pause: it ends when the loop comes round.
+  bool rest_ends_now_ = false;
 };
 
 }  // namespace weft

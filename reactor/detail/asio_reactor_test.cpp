@@ -1,4 +1,5 @@
 #include "../../framework/thread_pool.hpp"
+#include "../../framework/turn.hpp"
 #include "../../testing/accumulating_protocol.hpp"
 #include "../../testing/conformance/reactor_fixture.hpp"
 #include "../../testing/results.hpp"
@@ -11,8 +12,16 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#ifndef _WIN32
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#endif
 
 namespace weft {
 namespace {
@@ -100,6 +109,63 @@ TEST_P(AsioReactor, EndsAtOnceOnASecondSignalWhileItsShutdownIsStuck) {
   reactor_->call_when_running([] { std::raise(SIGINT); });
   reactor_->run();
   EXPECT_FALSE(reactor_->running());
+}
+
+// A peer outside of the reactor, whose deeds come between two rounds.
+class PlainPeer {
+ public:
+  explicit PlainPeer(Port port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+  ~PlainPeer() { ::close(socket_); }
+  PlainPeer(const PlainPeer&) = delete;
+  PlainPeer& operator=(const PlainPeer&) = delete;
+
+  void send(std::string_view text) const {
+    EXPECT_EQ(::send(socket_, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+  }
+  // All that is there now; says how much it was.
+  std::size_t take() const {
+    std::vector<char> room(1 << 20);
+    std::size_t taken = 0;
+    for (;;) {
+      const auto count = ::recv(socket_, room.data(), room.size(), MSG_DONTWAIT);
+      if (count <= 0) return taken;
+      taken += static_cast<std::size_t>(count);
+    }
+  }
+
+ private:
+  int socket_;
+};
+
+// What a forwarder does, whose both directions are held up and go on at once.
+TEST_P(AsioReactor, ReadsOnWhenInputAndRoomComeTogether) {
+  const auto server = std::make_shared<AccumulatingProtocol>();
+  server->on_pause = [](AccumulatingProtocol& self) { self.way().pause_producing(); };
+  server->on_resume = [](AccumulatingProtocol& self) { self.way().resume_producing(); };
+  const auto port =
+      reactor_->listen_tcp(0, factory_from([server] { return server; }), on_loopback());
+  const PlainPeer peer(port.address().port());
+  ASSERT_TRUE(spin_until([&] { return server->made(); }));
+  server->way().set_write_buffer_limits(0, 0);
+  std::size_t written = 0;
+  while (server->events.back() != "pause") {
+    server->way().write(std::string(10'000, 'x'));
+    written += 10'000;
+    reactor_->turn().settle();
+  }
+  // One round finds room for all that waits, and something to read.
+  std::size_t taken = peer.take();
+  peer.send("on");
+  EXPECT_TRUE(spin_until([&] {
+    taken += peer.take();
+    return server->data == "on" && taken == written;
+  }));
 }
 
 volatile std::sig_atomic_t signals_of_ours = 0;

@@ -328,6 +328,28 @@ TEST_P(StreamConformance, HoldsAPushProducerToItsMarks) {  // 64, 76
   ASSERT_TRUE(spin_until([&] { return server_->data.size() == written; }));
 }
 
+// Two ends that send more than they are willing to keep, and read no more than they can send back.
+TEST_P(StreamConformance, EchoesInBulkUnderBackPressureInBothDirections) {
+  std::size_t written = 0;
+  const auto total = more_than_fits().size();
+  server_->on_data = [](AccumulatingProtocol& self, BytesView data) { self.way().write(data); };
+  server_->on_pause = [](AccumulatingProtocol& self) { self.way().pause_producing(); };
+  server_->on_resume = [](AccumulatingProtocol& self) { self.way().resume_producing(); };
+  const auto fill = [&](AccumulatingProtocol& self) {
+    while (written < total && self.events.back() != "pause") {
+      const std::string piece(std::min<std::size_t>(total - written, 40'000), 'x');
+      self.way().write(piece);
+      written += piece.size();
+      fixture_->clock().turn().settle();
+    }
+  };
+  client_->on_resume = fill;
+  connect();
+  fill(*client_);
+  EXPECT_TRUE(spin_until([&] { return client_->data.size() == total; }));
+  EXPECT_EQ(server_->data.size(), total);
+}
+
 TEST_P(StreamConformance, TakesMarksOfZero) {
   connect();
   server_->way().pause_producing();

@@ -47,6 +47,13 @@ TcpTransport::TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& pe
   descriptor_ = socket.release(error);
 }
 
+TcpTransport::TcpTransport(AsioLoop& loop, int descriptor, const Address& host, const Address& peer)
+    : StreamTransport(loop.reactor),
+      descriptor_(descriptor),
+      loop_(loop.shared_from_this()),
+      host_(host),
+      peer_(peer) {}
+
 TcpTransport::~TcpTransport() {
   close_descriptor();
 }
@@ -74,18 +81,24 @@ void TcpTransport::ready(std::uint32_t events) noexcept {
 }
 
 void TcpTransport::deal_with(std::uint32_t events) {
-  const bool reading = reading_wanted() && !end_seen_;
-  if (reading && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) read();
+  constexpr std::uint32_t broken_off = EPOLLERR | EPOLLHUP;
+  if (reads() && (events & (EPOLLIN | broken_off)) != 0) read();
   if ((events & EPOLLOUT) != 0 && std::exchange(send_waits_, false)) sent(0);
   if (closed_) return;
-  if (!reading && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+  // Asked again: callbacks pause and resume.
+  const bool reading = reads();
+  if (!reading && (events & broken_off) != 0) {
     // It will be told again and again, and there is nothing more to learn from it.
     if (!look_for_error()) leave_poller();
     return;
   }
   const bool wants_less =
       ((events & EPOLLIN) != 0 && !reading) || ((events & EPOLLOUT) != 0 && !send_waits_);
-  if (wants_less) ask_for((reading ? EPOLLIN : 0U) | (send_waits_ ? EPOLLOUT : 0U));
+  if (wants_less) ask_for(wanted_events());
+}
+
+std::uint32_t TcpTransport::wanted_events() const noexcept {
+  return (reads() ? EPOLLIN : 0U) | (send_waits_ ? EPOLLOUT : 0U);
 }
 
 void TcpTransport::ask_for(std::uint32_t events) {
@@ -107,8 +120,7 @@ void TcpTransport::leave_poller() noexcept {
 void TcpTransport::reading_changed() {
   handle([this] {
     if (closed_ || (polled_ && (asked_ & EPOLLIN) != 0)) return;
-    const bool reading = reading_wanted() && !end_seen_;
-    ask_for((reading ? EPOLLIN : 0U) | (send_waits_ ? EPOLLOUT : 0U));
+    ask_for(wanted_events());
   });
 }
 

@@ -18,6 +18,8 @@ void prepare_socket(Tcp::socket& socket, ErrorCode& error);
 class TcpTransport final : public StreamTransport, public TcpControl, private Polled {
  public:
   TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer);
+  /// Owns `descriptor`, which is prepared already.
+  TcpTransport(AsioLoop& loop, int descriptor, const Address& host, const Address& peer);
   ~TcpTransport() override;
 
   [[nodiscard]] Address host() const override { return host_; }
@@ -47,6 +49,8 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
   void read();
   void read_ended(ssize_t result);
   [[nodiscard]] bool look_for_error();
+  [[nodiscard]] bool reads() const noexcept { return reading_wanted() && !end_seen_; }
+  [[nodiscard]] std::uint32_t wanted_events() const noexcept;
   void ask_for(std::uint32_t events);
   void leave_poller() noexcept;
   void discard() noexcept;
@@ -58,10 +62,7 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
     return std::static_pointer_cast<TcpTransport>(shared_from_this());
   }
 
-  std::shared_ptr<AsioLoop> loop_;
-  Address host_;
-  Address peer_;
-  DelayedCall discard_call_;
+  // What every message needs comes first.
   int descriptor_;
   // What the poller knows; it is told lazily that less is wanted.
   std::uint32_t asked_ = 0;
@@ -69,6 +70,10 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
   bool send_waits_ = false;
   bool end_seen_ = false;
   bool closed_ = false;
+  std::shared_ptr<AsioLoop> loop_;
+  DelayedCall discard_call_;
+  Address host_;
+  Address peer_;
 };
 
 }  // namespace weft::detail::epoll

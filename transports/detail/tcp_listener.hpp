@@ -1,6 +1,12 @@
 // A TCP port on an Asio loop.
 #pragma once
 
+#ifdef WEFT_BACKEND_EPOLL
+
+#include "epoll_tcp_listener.hpp"
+
+#else
+
 #include "../../framework/listener.hpp"
 #include "asio_loop.hpp"
 
@@ -18,11 +24,9 @@ class TcpListener final : public Listener {
 
  private:
   void close_port() noexcept override;
+  void accept_again() noexcept override;
 
-  bool bind(const Tcp::endpoint& endpoint, const ListenOptions& options, ErrorCode& error);
-  void accept() noexcept;
   void accept_done(const ErrorCode& error);
-  void rest(const ErrorCode& error);
   std::shared_ptr<TcpListener> self() {
     return std::static_pointer_cast<TcpListener>(Listener::shared_from_this());
   }
@@ -31,9 +35,9 @@ class TcpListener final : public Listener {
   Tcp::acceptor acceptor_;
   Tcp::socket accepted_;
   Tcp::endpoint peer_;
-  DelayedCall rest_call_;
   bool accepting_ = false;
-  bool short_of_resources_ = false;
 };
 
 }  // namespace weft::detail::WEFT_BACKEND
+
+#endif

@@ -1,0 +1,120 @@
+#include "epoll_tcp_listener.hpp"
+
+#include "../../framework/logging.hpp"
+#include "epoll_tcp_transport.hpp"
+#include "tcp_binding.hpp"
+
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace weft::detail::epoll {
+
+namespace {
+
+// How many are accepted before the connections have their turn again.
+constexpr int accept_share = 64;
+
+// Our end of an accepted connection.
+Address host_of(int descriptor) {
+  Tcp::endpoint host;
+  auto size = static_cast<socklen_t>(host.capacity());
+  if (::getsockname(descriptor, host.data(), &size) != 0) return {};
+  host.resize(size);
+  return to_address(host);
+}
+
+}  // namespace
+
+TcpListener::TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory)
+    : Listener(loop.reactor, std::move(factory)), loop_(loop.shared_from_this()) {}
+
+TcpListener::~TcpListener() {
+  TcpListener::close_port();
+}
+
+void TcpListener::open(Port port, const ListenOptions& options) {
+  Tcp::acceptor acceptor(loop_->io);
+  auto host = open_port(acceptor, port, options);
+  acceptor.native_non_blocking(true);
+  // What is accepted on Linux inherits it.
+  acceptor.set_option(Tcp::no_delay(true));
+  one_address_ = !acceptor.local_endpoint().address().is_unspecified();
+  descriptor_ = acceptor.release();
+  opened(std::move(host));
+  self_ = Listener::shared_from_this();
+  accept_again();
+}
+
+void TcpListener::accept_again() noexcept {
+  try {
+    loop_->poller.add(descriptor_, EPOLLIN, *this);
+    polled_ = true;
+  } catch (const std::system_error& error) {
+    rest(error.code());
+  }
+}
+
+void TcpListener::stop_waiting() noexcept {
+  if (std::exchange(polled_, false)) loop_->poller.remove(descriptor_, *this);
+}
+
+void TcpListener::ready(std::uint32_t) noexcept {
+  const auto self = self_;
+  for (int taken = 0; taken < accept_share && listening(); ++taken) {
+    if (!accept_one()) return;
+  }
+}
+
+// False when there is nobody more to accept for now.
+bool TcpListener::accept_one() {
+  Tcp::endpoint peer;
+  auto size = static_cast<socklen_t>(peer.capacity());
+  const int descriptor = ::accept4(descriptor_, peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (descriptor >= 0) {
+    peer.resize(size);
+    take(descriptor, peer);
+    return true;
+  }
+  switch (errno) {
+    case EAGAIN:
+      return false;
+    // The peer is gone already, which is nobody's loss.
+    case ECONNABORTED:
+    case EPROTO:
+    case EINTR:
+      return true;
+    default:
+      stop_waiting();
+      rest({errno, std::system_category()});
+      return false;
+  }
+}
+
+void TcpListener::take(int descriptor, const Tcp::endpoint& peer) noexcept {
+  const Turn::Scope scope(*turn());
+  rested();
+  std::shared_ptr<TcpTransport> transport;
+  try {
+    const auto host = one_address_ ? address() : host_of(descriptor);
+    transport = std::make_shared<TcpTransport>(*loop_, descriptor, host, to_address(peer));
+  } catch (...) {
+    ::close(descriptor);
+    log_failure("listener", "A connection could not be taken", Failure::current());
+    return;
+  }
+  accepted(transport);
+}
+
+void TcpListener::close_port() noexcept {
+  if (descriptor_ < 0) return;
+  stop_waiting();
+  ::close(std::exchange(descriptor_, -1));
+  // Whoever calls this keeps it until the call is over.
+  self_.reset();
+}
+
+}  // namespace weft::detail::epoll

@@ -1,0 +1,40 @@
+// A TCP port on an epoll set of ours.
+#pragma once
+
+#include "../../framework/listener.hpp"
+#include "asio_loop.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace weft::detail::epoll {
+
+/// Asio binds it and then lets go of its descriptor: its own way of accepting costs each connection
+/// two more calls of `epoll_ctl`, and one operation's memory.
+class TcpListener final : public Listener, private Polled {
+ public:
+  TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory);
+  ~TcpListener() override;
+
+  /// Binds, listens and begins to accept. Errors: AddressInUse, ListenError.
+  void open(Port port, const ListenOptions& options);
+
+ private:
+  void ready(std::uint32_t events) noexcept override;
+  void close_port() noexcept override;
+  void accept_again() noexcept override;
+
+  [[nodiscard]] bool accept_one();
+  void take(int descriptor, const Tcp::endpoint& peer) noexcept;
+  void stop_waiting() noexcept;
+
+  std::shared_ptr<AsioLoop> loop_;
+  // Nobody else need keep it while it listens.
+  std::shared_ptr<Listener> self_;
+  int descriptor_ = -1;
+  bool polled_ = false;
+  // Bound to one address, which is then that of every connection's end here.
+  bool one_address_ = false;
+};
+
+}  // namespace weft::detail::epoll
