@@ -10,6 +10,13 @@
 
 namespace weft {
 
+namespace {
+
+// How long a list is kept for the next calls from threads, so that steady ones allocate nothing.
+constexpr std::size_t max_spare_thread_calls = 1024;
+
+}  // namespace
+
 Resolver::~Resolver() = default;
 
 BasicReactor::BasicReactor() : events_(std::make_unique<detail::SystemEvents>()) {
@@ -192,7 +199,7 @@ bool BasicReactor::call_from_thread(Callback callback) {
 
 void BasicReactor::run_thread_calls() {
   if (!thread_calls_waiting_.load(std::memory_order_acquire)) return;
-  std::vector<Callback> calls;
+  auto calls = std::exchange(spare_thread_calls_, {});
   {
     const std::lock_guard lock(thread_calls_mutex_);
     calls.swap(thread_calls_);
@@ -204,6 +211,8 @@ void BasicReactor::run_thread_calls() {
       running();
     });
   }
+  calls.clear();
+  if (calls.capacity() <= max_spare_thread_calls) spare_thread_calls_ = std::move(calls);
 }
 
 void BasicReactor::round(std::optional<TimePoint> latest) {

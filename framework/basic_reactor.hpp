@@ -81,6 +81,8 @@ class BasicReactor : public Reactor {
 
   std::mutex thread_calls_mutex_;
   std::vector<Callback> thread_calls_;
+  // An empty list, with room for as many as came together before.
+  std::vector<Callback> spare_thread_calls_;
   bool takes_thread_calls_ = true;
   std::atomic<bool> thread_calls_waiting_{false};
   std::atomic<bool> stop_asked_{false};

@@ -8,10 +8,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace weft {
@@ -31,19 +33,26 @@ class LoggingCarrier final : public StreamTransport {
   [[nodiscard]] Address peer() const override { return {}; }
 
   bool blocked = false;
+  std::size_t takes_at_most = SIZE_MAX;
+  // What sending fails with.
+  std::error_code error;
   bool says_goodbye = false;
 
  private:
   SendResult try_send(std::span<const BytesView> pieces) noexcept override {
+    if (error) return {0, false, error};
     if (blocked) return {0, true, {}};
     std::size_t taken = 0;
+    bool whole = true;
     *log_ << "sent(";
     for (const auto piece : pieces) {
-      *log_ << piece.text();
-      taken += piece.size();
+      const auto part = piece.first(takes_at_most - taken);
+      *log_ << part.text();
+      taken += part.size();
+      whole = whole && part.size() == piece.size();
     }
     *log_ << ") ";
-    return {taken, false, {}};
+    return {taken, !whole, {}};
   }
   void send_later(std::span<const BytesView>) override {}
   void reading_changed() override {}

@@ -69,8 +69,14 @@ struct StreamCell {
   StreamState next;
 };
 
+/// One row a state, one column an event, in the order of the enumerations.
+extern const std::array<std::array<StreamCell, stream_event_count>, stream_state_count>
+    stream_table;
+
 /// What `event` does in `state`. Every stream transport and every fake goes by this.
-[[nodiscard]] const StreamCell& stream_cell(StreamState state, StreamEvent event) noexcept;
+[[nodiscard]] inline const StreamCell& stream_cell(StreamState state, StreamEvent event) noexcept {
+  return stream_table[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+}
 
 [[nodiscard]] std::string_view to_string(StreamState state) noexcept;
 [[nodiscard]] std::string_view to_string(StreamEvent event) noexcept;

@@ -30,16 +30,6 @@ StreamTransport::~StreamTransport() = default;
 
 // ---- small questions
 
-const StreamCell& StreamTransport::take(StreamEvent event) noexcept {
-  const StreamCell& cell = stream_cell(state_, event);
-  state_ = cell.next;
-  return cell;
-}
-
-bool StreamTransport::ended_for_good() const noexcept {
-  return state_ == StreamState::aborted || state_ == StreamState::closed;
-}
-
 bool StreamTransport::connected() const {
   return !ended_for_good();
 }
@@ -120,6 +110,7 @@ std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> prot
 // ---- what users ask for
 
 void StreamTransport::output_changed() noexcept {
+  if (flush_is_due()) return;
   if (turn() != nullptr && !ended_for_good()) turn()->flush_later(shared_from_this());
 }
 
@@ -137,7 +128,7 @@ bool StreamTransport::writable_now() noexcept {
 void StreamTransport::write(BytesView data) {
   check_thread();
   if (!writable_now()) return;
-  output_.append(data);
+  output_.append(data.size() < large_write ? data : send_at_once(data));
   output_changed();
 }
 
@@ -151,9 +142,28 @@ void StreamTransport::write(Bytes data) {
 void StreamTransport::write_sequence(std::span<const BytesView> pieces) {
   check_thread();
   if (!writable_now()) return;
-  for (const BytesView piece : pieces)
-    output_.append(piece);
+  output_.append(pieces);
   output_changed();
+}
+
+// Sends what it can out of the caller's memory; what is left is for the queue.
+BytesView StreamTransport::send_at_once(BytesView data) noexcept {
+  if (sending_ || !output_.empty() || turn() == nullptr) return data;
+  const SendResult result = try_send({&data, 1});
+  if (result.error) {
+    broken(failure_from(result.error));
+    return {};
+  }
+  if (result.taken == 0) return data;
+  sent_early_ = true;
+  try {
+    output_.append(data.from(result.taken));
+    if (result.blocked) send_rest_later();
+  } catch (...) {
+    // Half a message has gone out: nothing may come behind it.
+    broken(Failure::current());
+  }
+  return {};
 }
 
 void StreamTransport::lose_connection() {
@@ -368,7 +378,8 @@ void StreamTransport::flush() noexcept {
   if (ended_for_good()) return;
   try {
     const Turn::Scope scope(*turn());
-    const bool progress = send_queued();
+    const bool sent_before = std::exchange(sent_early_, false);
+    const bool progress = send_queued() || sent_before;
     check_marks();
     check_drained(progress);
     arm_linger();
@@ -388,12 +399,16 @@ bool StreamTransport::send_queued() {
     }
     output_.consume(result.taken);
     progress = true;
-    if (result.blocked && !output_.empty()) {
-      sending_ = true;
-      send_later(output_.front(pieces));
-    }
+    if (result.blocked) send_rest_later();
   }
   return progress;
+}
+
+void StreamTransport::send_rest_later() {
+  if (output_.empty()) return;
+  detail::OutputQueue::Pieces pieces;
+  sending_ = true;
+  send_later(output_.front(pieces));
 }
 
 void StreamTransport::check_marks() {

@@ -37,6 +37,9 @@ class StreamTransport : public Transport,
  public:
   static constexpr std::size_t default_high_water = 64 * 1024;
   static constexpr std::size_t default_low_water = 16 * 1024;
+  /// A write of so many bytes, before which nothing waits, is sent at once: keeping it for the end
+  /// of the turn would cost more, by the copy, than the system call that is spared.
+  static constexpr std::size_t large_write = 32 * 1024;
   /// Long enough for a slow reader to take what is in flight, short enough that a dead one is not
   /// kept for ever.
   static constexpr Duration default_linger = std::chrono::seconds(30);
@@ -129,12 +132,20 @@ class StreamTransport : public Transport,
 
   template <class F>
   void call_user(F&& callback);
-  const StreamCell& take(StreamEvent event) noexcept;
-  bool ended_for_good() const noexcept;
+  const StreamCell& take(StreamEvent event) noexcept {
+    const StreamCell& cell = stream_cell(state_, event);
+    state_ = cell.next;
+    return cell;
+  }
+  [[nodiscard]] bool ended_for_good() const noexcept {
+    return state_ == StreamState::aborted || state_ == StreamState::closed;
+  }
   bool writable_now() noexcept;
   void check_thread() const;
   void output_changed() noexcept;
   void lose(StreamEvent event, Duration linger);
+  [[nodiscard]] BytesView send_at_once(BytesView data) noexcept;
+  void send_rest_later();
   /// True when some went out.
   bool send_queued();
   void check_marks();
@@ -151,19 +162,7 @@ class StreamTransport : public Transport,
   void callback_threw(const Failure& failure) noexcept;
   void log_thrown(std::string_view what, const Failure& failure) const noexcept;
 
-  Clock& clock_;
-  std::shared_ptr<Protocol> protocol_;
-  std::shared_ptr<StreamOwner> owner_;
-  std::shared_ptr<Producer> producer_;
-  BufferedProtocol* buffered_ = nullptr;
-  detail::OutputQueue output_;
-  std::string held_input_;
-  std::optional<Failure> loss_;
-  std::size_t high_water_ = default_high_water;
-  std::size_t low_water_ = default_low_water;
-  Duration linger_ = default_linger;
-  DelayedCall linger_call_;
-  std::uint32_t pauses_ = 0;
+  // What every message needs comes first.
   StreamState state_ = StreamState::open;
   Streaming streaming_ = Streaming::push;
   bool sending_ = false;
@@ -172,6 +171,21 @@ class StreamTransport : public Transport,
   bool end_sent_ = false;
   bool end_held_ = false;
   bool pull_due_ = false;
+  // A large write has gone out since the last flush.
+  bool sent_early_ = false;
+  std::uint32_t pauses_ = 0;
+  detail::OutputQueue output_;
+  std::shared_ptr<Protocol> protocol_;
+  std::shared_ptr<Producer> producer_;
+  std::size_t high_water_ = default_high_water;
+  std::size_t low_water_ = default_low_water;
+  BufferedProtocol* buffered_ = nullptr;
+  std::string held_input_;
+  Clock& clock_;
+  std::shared_ptr<StreamOwner> owner_;
+  std::optional<Failure> loss_;
+  Duration linger_ = default_linger;
+  DelayedCall linger_call_;
 };
 
 }  // namespace weft

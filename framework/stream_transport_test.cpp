@@ -3,8 +3,10 @@
 #include "census.hpp"
 #include "stream_carrier_test.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <system_error>
 
 namespace weft {
 namespace {
@@ -47,6 +49,71 @@ TEST_F(StreamTransportTest, KeepsTheOrderOfAllKindsOfWrites) {
     carrier_->write_sequence(pieces);
   });
   EXPECT_EQ(heard(), "sent(abcd)");
+}
+
+TEST_F(StreamTransportTest, SendsALargeWriteAtOnceUnlessSomethingWaitsBeforeIt) {
+  const std::string large(StreamTransport::large_write, 'x');
+  clock_.turn().enter_logged("test", [&] {
+    carrier_->write(large);
+    EXPECT_EQ(heard(), "sent(" + large + ")");
+    carrier_->write("a");
+    carrier_->write(large);
+    EXPECT_EQ(heard(), "");
+  });
+  EXPECT_EQ(heard(), "sent(a" + large + ")");
+}
+
+TEST_F(StreamTransportTest, KeepsWhatTheCarrierDoesNotTakeOfALargeWrite) {
+  const std::string large(StreamTransport::large_write, 'x');
+  carrier_->takes_at_most = 1'000;
+  clock_.turn().enter_logged("test", [&] {
+    carrier_->write(large);
+    EXPECT_EQ(heard(), "sent(" + large.substr(0, 1'000) + ")");
+    EXPECT_EQ(carrier_->write_buffer_size(), large.size() - 1'000);
+    carrier_->write("behind it");
+  });
+  carrier_->takes_at_most = SIZE_MAX;
+  EXPECT_EQ(heard(), "");
+  carrier_->sent(0);
+  EXPECT_EQ(heard(), "sent(" + large.substr(1'000) + "behind it)");
+}
+
+TEST_F(StreamTransportTest, BreaksInsideALargeWriteAndTellsLater) {
+  carrier_->error = std::make_error_code(std::errc::connection_reset);
+  clock_.turn().enter_logged("test", [&] {
+    carrier_->write(std::string(StreamTransport::large_write, 'x'));
+    EXPECT_EQ(heard(), "reset");
+    EXPECT_FALSE(carrier_->connected());
+  });
+  come_round();
+  EXPECT_EQ(heard(), "lost(ConnectionLost)");
+}
+
+// A producer that writes more than goes to the queue.
+TEST_F(StreamTransportTest, AsksAPullProducerForMoreAfterALargeWrite) {
+  class LargePieces final : public Producer {
+   public:
+    explicit LargePieces(Transport& transport) : transport_(transport) {}
+    void resume_producing() override {
+      ++asked;
+      if (asked < 5) {
+        transport_.write(std::string(StreamTransport::large_write, 'x'));
+      } else {
+        transport_.unregister_producer();
+      }
+    }
+    void pause_producing() override {}
+    void stop_producing() override {}
+    int asked = 0;
+
+   private:
+    Transport& transport_;
+  };
+  const auto producer = std::make_shared<LargePieces>(*carrier_);
+  carrier_->register_producer(producer, Streaming::pull);
+  for (int round = 0; round < 10; ++round)
+    come_round();
+  EXPECT_EQ(producer->asked, 5);
 }
 
 TEST_F(StreamTransportTest, TellsTheProtocolOnceAtEachMark) {

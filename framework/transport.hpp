@@ -38,7 +38,8 @@ class Transport {
   virtual ~Transport();
 
   /// Sends `data` after all that was written before. What one callback writes goes out together
-  /// when it returns. Dropped after `lose_connection`, unless a registered producer is finishing,
+  /// when it returns, but for 32 KiB and more, which go at once when nothing waits before them.
+  /// Dropped after `lose_connection`, unless a registered producer is finishing,
   /// and after `lose_write_connection`.
   virtual void write(BytesView data) = 0;
   /// The same, keeping a reference instead of a copy.

@@ -30,6 +30,8 @@ class Turn {
     explicit Participant(Turn& turn) noexcept;
     /// The turn it belongs to; null once that is gone.
     [[nodiscard]] Turn* turn() const noexcept { return turn_; }
+    /// Whether `flush` will be called anyway.
+    [[nodiscard]] bool flush_is_due() const noexcept { return to_flush_; }
 
    private:
     friend class Turn;
@@ -40,13 +42,14 @@ class Turn {
     /// The loop ends for good: tell the user, and let go of everything that belongs to it.
     virtual void loop_ended() noexcept = 0;
 
+    // What a flush needs comes first: a turn may have to flush ten thousand that are in no cache.
     Turn* turn_;
-    Participant* previous_ = nullptr;
-    Participant* next_ = nullptr;
     std::shared_ptr<Participant> next_to_flush_;
-    std::shared_ptr<Participant> next_to_wake_;
     bool to_flush_ = false;
     bool to_wake_ = false;
+    std::shared_ptr<Participant> next_to_wake_;
+    Participant* previous_ = nullptr;
+    Participant* next_ = nullptr;
   };
 
   /// Marks the time in which code of this turn runs; the end of the outermost one ends the turn.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 
 namespace weft::detail {
@@ -104,6 +105,27 @@ void OutputQueue::append(BytesView data) {
     fill_last_block(data);
   }
   size_ += data.size();
+}
+
+void OutputQueue::append(std::span<const BytesView> pieces) {
+  std::size_t total = 0;
+  for (const auto piece : pieces)
+    total += piece.size();
+  if (total > block_size) {
+    std::string joined;
+    joined.reserve(total);
+    for (const auto piece : pieces)
+      joined += piece.text();
+    append(Bytes(std::move(joined)));
+    return;
+  }
+  if (entries_.empty() || entries_.back().room() < total) {
+    reserve_entries(1);
+    entries_.emplace_back(Block::take(), BytesView());
+  }
+  for (const auto piece : pieces)
+    fill_last_block(piece);
+  size_ += total;
 }
 
 void OutputQueue::append(Bytes data) {

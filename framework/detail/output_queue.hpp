@@ -32,6 +32,8 @@ class OutputQueue {
 
   /// Copies `data`. Errors: std::bad_alloc, which leaves the queue as it was.
   void append(BytesView data);
+  /// Copies each, or none when there is no memory for all.
+  void append(std::span<const BytesView> pieces);
   /// Keeps a reference.
   void append(Bytes data);
 

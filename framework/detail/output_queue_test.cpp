@@ -25,6 +25,28 @@ TEST(OutputQueue, GathersSmallWritesInOnePiece) {
   EXPECT_EQ(queue.size(), 96U);
 }
 
+TEST(OutputQueue, AppendsPiecesTogetherWhateverTheirSizes) {
+  for (const std::size_t size : {0, 1, 2'000, 4'095, 4'096, 10'000}) {
+    OutputQueue queue;
+    const std::string piece(size, 'x');
+    const BytesView pieces[] = {piece, "", "\r\n"};
+    queue.append(BytesView("before"));
+    queue.append(pieces);
+    queue.append(pieces);
+    EXPECT_EQ(joined(queue), "before" + piece + "\r\n" + piece + "\r\n");
+    EXPECT_EQ(queue.size(), 6 + 2 * (size + 2));
+  }
+}
+
+TEST(OutputQueue, AppendsNoPieceWhereThereAreNone) {
+  OutputQueue queue;
+  queue.append(std::span<const BytesView>());
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(joined(queue), "");
+  queue.append(BytesView("x"));
+  EXPECT_EQ(joined(queue), "x");
+}
+
 TEST(OutputQueue, KeepsAReferenceToBytes) {
   OutputQueue queue;
   const Bytes message(BytesView("shared"));
