@@ -21,6 +21,8 @@ target_compile_options(
             -Wconversion
             -Wno-sign-conversion
             $<$<BOOL:${WEFT_WERROR}>:-Werror>>
+            # What is compiled for a shared library may still be inlined inside of ours.
+            $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-semantic-interposition>
             # GCC 12 follows a std::variant inside another or a std::optional wrongly.
             $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
 if(WEFT_SANITIZE)

@@ -43,6 +43,42 @@ class Operations {
 
 // ---- gather
 
+TEST(GatherResults, OfAHundredCostsThreeAllocations) {
+  Operations operations(100);
+  auto inputs = operations.deferreds();
+  const AllocationCounter counter;
+  auto gathered = gather_results(std::move(inputs));
+  for (auto& promise : operations.promises)
+    promise.callback(1);
+  EXPECT_LE(counter.count(), 3);
+  EXPECT_EQ(gathered.take_result()->value(), std::vector(100, 1));
+}
+
+TEST(GatherResults, RefusesAConsumedInputAndOutlivesTheOthers) {
+  Operations operations(2);
+  auto inputs = operations.deferreds();
+  auto moved = std::move(inputs[1]);
+  EXPECT_THROW(static_cast<void>(gather_results(std::move(inputs))), AlreadyCalledError);
+  operations.promises[0].callback(1);
+  operations.promises[1].callback(2);
+  EXPECT_EQ(moved.take_result()->value(), 2);
+}
+
+// Cancelling fires it, and whoever hears of that lets go of all there is.
+TEST(GatherResults, MayLoseEverythingInsideItsOwnCancelling) {
+  auto operations = std::make_unique<Operations>(3);
+  std::optional<Deferred<void>> heard;
+  auto gathered = gather_results(operations->deferreds());
+  auto canceller = gathered.canceller();
+  heard = std::move(gathered).add_both([&](Outcome<std::vector<int>> outcome) {
+    EXPECT_FALSE(outcome.succeeded());
+    operations.reset();
+  });
+  canceller.cancel();
+  EXPECT_EQ(operations, nullptr);
+  EXPECT_TRUE(heard->ready());
+}
+
 TEST(GatherResults, GivesTheValuesInTheOrderGiven) {
   Operations operations(3);
   auto gathered = gather_results(operations.deferreds());

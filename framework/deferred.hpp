@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clock.hpp"
+#include "detail/held_result.hpp"
 #include "detail/stage.hpp"
 #include "failure.hpp"
 #include "outcome.hpp"
@@ -11,12 +12,18 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace weft {
 
 template <class T>
 class Promise;
+
+namespace detail {
+template <class T, class State>
+class Input;
+template <class Result>
+class Combination;
+}  // namespace detail
 
 /// Cancels a deferred that somebody else reads; see `Deferred::canceller`.
 class Canceller {
@@ -55,17 +62,19 @@ class [[nodiscard]] Deferred {
 
   /// One whose result is there.
   explicit Deferred(Outcome<T> outcome) noexcept : held_(std::move(outcome)) {}
-  Deferred(Deferred&& other) noexcept : held_(std::exchange(other.held_, std::monostate())) {}
+  Deferred(Deferred&& other) noexcept = default;
   Deferred& operator=(Deferred&& other) noexcept {
     if (this != &other) {
-      leave();
-      held_ = std::exchange(other.held_, std::monostate());
+      if (!held_.empty()) leave();
+      held_ = std::move(other.held_);
     }
     return *this;
   }
   Deferred(const Deferred&) = delete;
   Deferred& operator=(const Deferred&) = delete;
-  ~Deferred() { leave(); }
+  ~Deferred() {
+    if (!held_.empty()) leave();
+  }
 
   /// `f(T)` on success; it returns a value, nothing, an Outcome or a Deferred, which the next stage
   /// waits for.
@@ -119,31 +128,26 @@ class [[nodiscard]] Deferred {
   /// CancelledError unless its canceller gave another result. It sticks: a later stage's operation
   /// is cancelled as it begins. Nothing happens when the result is there.
   void cancel() noexcept {
-    if (auto* cell = std::get_if<detail::Cell<T>*>(&held_)) (*cell)->cancel();
+    if (auto* const cell = held_.cell()) cell->cancel();
   }
   /// Cancels this deferred even after it was handed on to its reader.
-  [[nodiscard]] Canceller canceller() const noexcept {
-    auto* const* cell = std::get_if<detail::Cell<T>*>(&held_);
-    return Canceller(cell != nullptr ? *cell : nullptr);
-  }
+  [[nodiscard]] Canceller canceller() const noexcept { return Canceller(held_.cell()); }
 
   /// The result, or null while it is not there.
   [[nodiscard]] const Outcome<T>* peek() const noexcept {
-    if (auto* const* cell = std::get_if<detail::Cell<T>*>(&held_)) return (*cell)->peek();
-    return std::get_if<Outcome<T>>(&held_);
+    const auto* const cell = held_.cell();
+    return cell != nullptr ? cell->peek() : held_.outcome();
   }
   [[nodiscard]] bool ready() const noexcept { return peek() != nullptr; }
   /// False once it was consumed or moved away.
-  [[nodiscard]] bool valid() const noexcept {
-    return !std::holds_alternative<std::monostate>(held_);
-  }
+  [[nodiscard]] bool valid() const noexcept { return !held_.empty(); }
   /// Takes the result when it is there, which consumes this.
   [[nodiscard]] std::optional<Outcome<T>> take_result() {
     settle();
-    auto* const outcome = std::get_if<Outcome<T>>(&held_);
+    auto* const outcome = held_.outcome();
     if (outcome == nullptr) return std::nullopt;
     std::optional<Outcome<T>> taken(std::move(*outcome));
-    held_ = std::monostate();
+    held_.clear();
     return taken;
   }
 
@@ -153,6 +157,10 @@ class [[nodiscard]] Deferred {
   friend class Promise<T>;
   template <class, class, class>
   friend class detail::Stage;
+  template <class, class>
+  friend class detail::Input;
+  template <class>
+  friend class detail::Combination;
 
   /// Takes over a reference to the cell.
   explicit Deferred(detail::Cell<T>* cell) noexcept : held_(cell) { cell->reader_came(); }
@@ -165,61 +173,65 @@ class [[nodiscard]] Deferred {
                   "an errback returns what a success would have been: a T or a Deferred<T>");
   }
 
-  void leave() noexcept {
-    if (auto* cell = std::get_if<detail::Cell<T>*>(&held_)) {
-      (*cell)->reader_left();
-      (*cell)->release();
-    } else if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
+  // Kept out of the destructor, which runs for each stage of a chain and mostly finds nothing.
+  [[gnu::noinline]] void leave() noexcept {
+    if (auto* const cell = held_.cell()) {
+      cell->reader_left();
+      cell->release();
+    } else if (const auto* const outcome = held_.outcome()) {
       if (!outcome->succeeded()) {
         detail::report_unhandled_failure(outcome->failure(), outcome->failure().where());
       }
     }
-    held_ = std::monostate();
+    held_.clear();
   }
 
   /// Brings a result that has come from its cell to here.
   void settle() noexcept {
-    auto* const* found = std::get_if<detail::Cell<T>*>(&held_);
-    if (found == nullptr || !(*found)->ready()) return;
-    auto* const cell = *found;
-    held_ = cell->take();
+    auto* const cell = held_.cell();
+    if (cell == nullptr || !cell->ready()) return;
+    held_ = detail::HeldResult<T>(cell->take());
     cell->release();
   }
 
   template <class U, class Step>
   Deferred<U> then(Step step, SourceLocation where) {
     settle();
-    if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
+    if (auto* const outcome = held_.outcome()) {
       Outcome<T> taken = std::move(*outcome);
-      held_ = std::monostate();
+      held_.clear();
       Deferred<U> next(step.template run<U>(std::move(taken), where));
-      if (!next.valid()) next.held_ = Outcome<U>(detail::own_result(where));
+      if (!next.valid()) next.held_ = detail::HeldResult<U>(detail::own_result(where));
       return next;
     }
-    auto* const* cell = std::get_if<detail::Cell<T>*>(&held_);
-    if (cell == nullptr) detail::refuse_consumed();
+    if (held_.empty()) detail::refuse_consumed();
     auto* const stage = new detail::Stage<T, U, Step>(std::move(step), where);
-    (*cell)->feed(*stage);
-    (*cell)->release();
-    held_ = std::monostate();
+    feed(*stage);
     return Deferred<U>(static_cast<detail::Cell<U>*>(stage));
+  }
+
+  /// Has `consumer` advanced when the pending result comes.
+  void feed(detail::CellBase& consumer) noexcept {
+    auto* const cell = held_.cell();
+    held_.clear();
+    cell->feed(consumer);
+    cell->release();
   }
 
   /// This is what the callback of `stage` returned: its result becomes the stage's, now or later.
   void continue_in(detail::Cell<T>& stage) noexcept {
     settle();
-    if (auto* outcome = std::get_if<Outcome<T>>(&held_)) {
+    if (auto* const outcome = held_.outcome()) {
       stage.put(std::move(*outcome));
-    } else if (auto* cell = std::get_if<detail::Cell<T>*>(&held_)) {
-      continue_from(**cell, stage);
-      return;
+    } else if (auto* const cell = held_.cell()) {
+      continue_from(*cell, stage);
     } else {
       stage.put(detail::own_result(stage.where()));
     }
-    held_ = std::monostate();
+    held_.clear();
   }
   void continue_from(detail::Cell<T>& cell, detail::Cell<T>& stage) noexcept {
-    held_ = std::monostate();
+    held_.clear();
     if (cell.waits_for(stage)) {
       cell.reader_left();
       cell.release();
@@ -232,7 +244,7 @@ class [[nodiscard]] Deferred {
     cell.release();
   }
 
-  std::variant<std::monostate, Outcome<T>, detail::Cell<T>*> held_;
+  detail::HeldResult<T> held_;
 };
 
 /// The writing end of a result.
@@ -255,11 +267,7 @@ class [[nodiscard]] Promise {
   ~Promise() {
     if (cell_ == nullptr) return;
     if (!given_) cell_->reader_left();
-    if (!cell_->fired() && cell_->wanted()) {
-      // Cancelled and not fired is what it is while its canceller runs, and drops it.
-      cell_->fire(cell_->cancelled() ? detail::cancelled_failure()
-                                     : detail::broken_promise(cell_->where()));
-    }
+    if (!cell_->has_fired() && cell_->wanted()) break_it();
     cell_->release();
   }
 
@@ -280,9 +288,15 @@ class [[nodiscard]] Promise {
   /// Fires with either. Errors: AlreadyCalledError.
   void fire(Outcome<T> outcome) { cell_->fire(std::move(outcome)); }
   /// Whether it has a result, be it that it was cancelled.
-  [[nodiscard]] bool fired() const noexcept { return cell_->fired(); }
+  [[nodiscard]] bool fired() const noexcept { return cell_->has_fired(); }
 
  private:
+  [[gnu::noinline]] void break_it() noexcept {
+    // Cancelled and not fired is what it is while its canceller runs, and drops it.
+    cell_->fire(cell_->cancelled() ? detail::cancelled_failure()
+                                   : detail::broken_promise(cell_->where()));
+  }
+
   detail::PromiseCell<T>* cell_;
   bool given_ = false;
 };

@@ -2,11 +2,9 @@
 #pragma once
 
 #include "deferred.hpp"
-#include "detail/siblings.hpp"
+#include "detail/inputs.hpp"
 
 #include <cstddef>
-#include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -15,37 +13,30 @@ namespace weft {
 namespace detail {
 
 template <class T>
-class Listing : public std::enable_shared_from_this<Listing<T>> {
+class Listing final : public Combination<std::vector<Outcome<T>>> {
  public:
-  explicit Listing(std::size_t count) : siblings(count), outcomes_(count), waiting_(count) {}
+  Listing(std::size_t count, SourceLocation where)
+      : Combination<std::vector<Outcome<T>>>(count, where), inputs_(count) {}
 
-  Deferred<std::vector<Outcome<T>>> begin(SourceLocation where) {
-    promise_.emplace(Callback([weak = this->weak_from_this()] {
-                       if (const auto self = weak.lock()) self->siblings.cancel_all();
-                     }),
-                     where);
-    return promise_->deferred();
+  void await(std::vector<Deferred<T>>&& inputs) {
+    if (inputs.empty()) finish();
+    inputs_.await(std::move(inputs), *this);
   }
-  void arrived(std::size_t index, Outcome<T> outcome) {
-    outcomes_[index].emplace(std::move(outcome));
-    if (--waiting_ == 0) finish();
+  void arrived(std::size_t, Outcome<T>&) noexcept {
+    if (this->counted_down()) finish();
   }
-  void finish() {
-    siblings.forget();
-    if (promise_->fired()) return;
-    std::vector<Outcome<T>> outcomes;
-    outcomes.reserve(outcomes_.size());
-    for (auto& outcome : outcomes_)
-      outcomes.push_back(std::move(*outcome));
-    promise_->callback(std::move(outcomes));
-  }
-
-  Siblings siblings;
 
  private:
-  std::optional<Promise<std::vector<Outcome<T>>>> promise_;
-  std::vector<std::optional<Outcome<T>>> outcomes_;
-  std::size_t waiting_;
+  void dispose() noexcept override { delete this; }
+  void cancel_each() noexcept override { inputs_.cancel(); }
+  void finish() noexcept {
+    this->conclude([this] {
+      return inputs_.collect(
+          [](Outcome<T>& outcome) -> Outcome<T>&& { return std::move(outcome); });
+    });
+  }
+
+  InputArray<T, Listing> inputs_;
 };
 
 }  // namespace detail
@@ -55,12 +46,9 @@ class Listing : public std::enable_shared_from_this<Listing<T>> {
 template <class T>
 Deferred<std::vector<Outcome<T>>> deferred_list(std::vector<Deferred<T>> inputs,
                                                 SourceLocation where = SourceLocation::current()) {
-  const auto state = std::make_shared<detail::Listing<T>>(inputs.size());
-  auto listed = state->begin(where);
-  if (inputs.empty()) state->finish();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    state->siblings.feed(i, std::move(inputs[i]), state);
-  }
+  const detail::Beginning<detail::Listing<T>> listing(inputs.size(), where);
+  auto listed = listing->reader();
+  listing->await(std::move(inputs));
   return listed;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cxxabi.h>
+#include <memory>
 #include <new>
 #include <typeinfo>
 
@@ -42,7 +43,7 @@ Failure::Failure(const std::exception_ptr& thrown, SourceLocation where) noexcep
           try {
             std::rethrow_exception(thrown);
           } catch (const std::exception& error) {
-            return Failure(std::make_shared<const HeldThrown>(thrown, &error, where));
+            return Failure(new HeldThrown(thrown, &error, where));
           } catch (...) {
             return Failure(UnknownException(), where);
           }
@@ -50,6 +51,10 @@ Failure::Failure(const std::exception_ptr& thrown, SourceLocation where) noexcep
           return out_of_memory;
         }
       }()) {}
+
+void Failure::let_go() noexcept {
+  if (held_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete held_;
+}
 
 Failure Failure::current(SourceLocation where) noexcept {
   return Failure(std::current_exception(), where);
@@ -82,6 +87,10 @@ std::string Failure::type_name() const {
 
 SourceLocation Failure::where() const noexcept {
   return held_->where;
+}
+
+void detail::refuse_no_failure() {
+  throw InvalidArgument("This outcome succeeded, so it has no failure; ask succeeded() first.");
 }
 
 }  // namespace weft

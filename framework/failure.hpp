@@ -4,15 +4,20 @@
 
 #include "source_location.hpp"
 
+#include <atomic>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
 namespace weft {
+
+template <class T>
+class Outcome;
 
 /// An exception that was not thrown, or was caught. Never empty; copies share it.
 /// Thread: copies may live in different threads.
@@ -24,6 +29,17 @@ class Failure {
   explicit Failure(E error, SourceLocation where = SourceLocation::current());
   /// What somebody threw; null counts as an unknown error.
   explicit Failure(const std::exception_ptr& thrown, SourceLocation where = {}) noexcept;
+  Failure(const Failure& other) noexcept : held_(other.held_) {
+    if (held_ != nullptr) held_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  Failure(Failure&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
+  Failure& operator=(Failure other) noexcept {
+    std::swap(held_, other.held_);
+    return *this;
+  }
+  ~Failure() {
+    if (held_ != nullptr) let_go();
+  }
   /// The exception that is being handled. Without memory it is a Failure of std::bad_alloc.
   [[nodiscard]] static Failure current(SourceLocation where = {}) noexcept;
 
@@ -46,30 +62,42 @@ class Failure {
   [[nodiscard]] SourceLocation where() const noexcept;
 
  private:
-  struct Held;
+  template <class T>
+  friend class Outcome;
+  struct Held {
+    explicit Held(SourceLocation made) noexcept : where(made) {}
+    virtual ~Held();
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    [[nodiscard]] virtual const std::exception& error() const noexcept = 0;
+    [[nodiscard]] virtual std::exception_ptr pointer() const noexcept = 0;
+    SourceLocation where;
+    // How many Failures share it.
+    mutable std::atomic<std::uint32_t> references{1};
+  };
   template <class E>
   struct HeldValue;
   struct HeldThrown;
-  explicit Failure(std::shared_ptr<const Held> held) noexcept : held_(std::move(held)) {}
+  /// Takes over a reference; null for the failure that an outcome does not have.
+  explicit Failure(const Held* held) noexcept : held_(held) {}
+  explicit Failure(std::nullptr_t) noexcept : held_(nullptr) {}
+  void let_go() noexcept;
 
-  std::shared_ptr<const Held> held_;
+  const Held* held_;
 };
+
+namespace detail {
+
+/// Somebody asked an outcome that succeeded for its failure.
+[[noreturn]] void refuse_no_failure();
+
+}  // namespace detail
 
 /// A Failure of an E made from `args`.
 template <class E, class... Args>
 [[nodiscard]] Failure make_failure(Args&&... args) {
   return Failure(E(std::forward<Args>(args)...));
 }
-
-struct Failure::Held {
-  explicit Held(SourceLocation made) noexcept : where(made) {}
-  virtual ~Held();
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  [[nodiscard]] virtual const std::exception& error() const noexcept = 0;
-  [[nodiscard]] virtual std::exception_ptr pointer() const noexcept = 0;
-  SourceLocation where;
-};
 
 template <class E>
 struct Failure::HeldValue final : Held {
@@ -83,6 +111,6 @@ struct Failure::HeldValue final : Held {
 
 template <class E>
 requires std::derived_from<E, std::exception> Failure::Failure(E error, SourceLocation where)
-    : held_(std::make_shared<const HeldValue<E>>(std::move(error), where)) {}
+    : held_(new HeldValue<E>(std::move(error), where)) {}
 
 }  // namespace weft

@@ -2,11 +2,10 @@
 #pragma once
 
 #include "deferred.hpp"
-#include "detail/siblings.hpp"
+#include "detail/inputs.hpp"
 #include "error.hpp"
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -38,113 +37,106 @@ struct GatherOptions {
 namespace detail {
 
 /// What all gatherings do, whatever they put the values into.
-template <class Result, class Self>
-class Gathering : public std::enable_shared_from_this<Self> {
+template <class Result>
+class Gathering : public Combination<Result> {
  public:
-  Gathering(std::size_t count, const GatherOptions& options)
-      : siblings(count), waiting_(count), cancel_rest_(options.cancel_rest) {}
-
-  Deferred<Result> begin(SourceLocation where) {
-    promise_.emplace(Callback([weak = this->weak_from_this()] {
-                       if (const auto self = weak.lock()) self->cancel();
-                     }),
-                     where);
-    return promise_->deferred();
-  }
   template <class T>
-  void arrived(std::size_t index, Outcome<T> outcome) {
-    if (outcome) {
-      static_cast<Self*>(this)->keep(index, std::move(outcome).value());
-    } else if (!first_error_) {
-      first_error_ =
-          cancelled_ ? cancelled_failure() : Failure(FirstError(index, outcome.failure()));
+  void arrived(std::size_t index, Outcome<T>& outcome) noexcept {
+    if (!outcome && !first_error_) {
+      first_error_ = told(index, outcome.failure());
       if (cancel_rest_) {
-        siblings.cancel_all();
-      } else if (!promise_->fired()) {
-        promise_->errback(*first_error_);
+        this->cancel_inputs();
+      } else {
+        this->conclude([this] { return *first_error_; });
       }
     }
-    if (--waiting_ == 0) finish();
+    if (this->counted_down()) finish();
   }
-  /// With nothing to wait for.
-  void finish() {
-    siblings.forget();
-    if (promise_->fired()) return;
-    if (first_error_) {
-      promise_->errback(*first_error_);
-    } else {
-      promise_->fire(static_cast<Self*>(this)->result());
+
+ protected:
+  Gathering(std::size_t count, const GatherOptions& options, SourceLocation where) noexcept
+      : Combination<Result>(count, where), cancel_rest_(options.cancel_rest) {}
+  ~Gathering() = default;
+
+  /// All have arrived, or there was nothing to wait for.
+  void finish() noexcept {
+    this->conclude([this]() -> Outcome<Result> {
+      if (first_error_) return *first_error_;
+      return result();
+    });
+  }
+
+ private:
+  virtual Outcome<Result> result() = 0;
+
+  [[nodiscard]] Failure told(std::size_t index, const Failure& failure) const noexcept {
+    if (this->cancelled_by_reader()) return cancelled_failure();
+    try {
+      return Failure(FirstError(index, failure));
+    } catch (...) {
+      return Failure::current();
     }
   }
 
-  Siblings siblings;
-
- private:
-  void cancel() {
-    cancelled_ = true;
-    siblings.cancel_all();
-  }
-
-  std::optional<Promise<Result>> promise_;
   std::optional<Failure> first_error_;
-  std::size_t waiting_;
   bool cancel_rest_;
-  bool cancelled_ = false;
 };
 
 template <class T>
 using GatheredVector = std::conditional_t<std::is_void_v<T>, void, std::vector<Stored<T>>>;
 
 template <class T>
-class VectorGathering final : public Gathering<GatheredVector<T>, VectorGathering<T>> {
+class VectorGathering final : public Gathering<GatheredVector<T>> {
  public:
-  VectorGathering(std::size_t count, const GatherOptions& options)
-      : Gathering<GatheredVector<T>, VectorGathering<T>>(count, options) {
-    if constexpr (!std::is_void_v<T>) values_.resize(count);
+  VectorGathering(std::size_t count, const GatherOptions& options, SourceLocation where)
+      : Gathering<GatheredVector<T>>(count, options, where), inputs_(count) {}
+
+  void await(std::vector<Deferred<T>>&& inputs) {
+    if (inputs.empty()) this->finish();
+    inputs_.await(std::move(inputs), *this);
   }
-  void keep(std::size_t index, Stored<T>&& value) {
-    if constexpr (!std::is_void_v<T>) values_[index].emplace(std::move(value));
-  }
-  Outcome<GatheredVector<T>> result() {
+
+ private:
+  void dispose() noexcept override { delete this; }
+  void cancel_each() noexcept override { inputs_.cancel(); }
+  Outcome<GatheredVector<T>> result() override {
     if constexpr (std::is_void_v<T>) {
       return {};
     } else {
-      std::vector<T> values;
-      values.reserve(values_.size());
-      for (auto& value : values_)
-        values.push_back(std::move(*value));
-      return values;
+      return inputs_.collect([](Outcome<T>& outcome) -> T&& { return std::move(outcome).value(); });
     }
   }
 
- private:
-  std::vector<std::optional<Stored<T>>> values_;
+  InputArray<T, VectorGathering> inputs_;
 };
 
 template <class... Ts>
-class TupleGathering final : public Gathering<std::tuple<Stored<Ts>...>, TupleGathering<Ts...>> {
+class TupleGathering final : public Gathering<std::tuple<Stored<Ts>...>> {
  public:
-  explicit TupleGathering(const GatherOptions& options)
-      : Gathering<std::tuple<Stored<Ts>...>, TupleGathering<Ts...>>(sizeof...(Ts), options) {}
+  TupleGathering(const GatherOptions& options, SourceLocation where)
+      : Gathering<std::tuple<Stored<Ts>...>>(sizeof...(Ts), options, where) {}
 
-  /// Feeds each deferred into its own place.
+  /// Each deferred has its own place.
   template <std::size_t... I>
-  void feed_all(std::index_sequence<I...>, Deferred<Ts>... inputs) {
-    const auto self = this->shared_from_this();
-    (this->siblings.feed(I, std::move(inputs).add_callback([self](auto&&... value) {
-      std::get<I>(self->values_).emplace(std::forward<decltype(value)>(value)...);
-    }),
-                         self),
-     ...);
-  }
-  void keep(std::size_t, std::monostate) {}
-  Outcome<std::tuple<Stored<Ts>...>> result() {
-    return std::apply(
-        [](auto&... values) { return std::tuple<Stored<Ts>...>(std::move(*values)...); }, values_);
+  void await(std::index_sequence<I...>, Deferred<Ts>... inputs) {
+    if constexpr (sizeof...(Ts) == 0) this->finish();
+    (std::get<I>(inputs_).await(std::move(inputs), I, *this), ...);
   }
 
  private:
-  std::tuple<std::optional<Stored<Ts>>...> values_;
+  void dispose() noexcept override { delete this; }
+  void cancel_each() noexcept override {
+    std::apply([](auto&... inputs) { (inputs.cancel(), ...); }, inputs_);
+  }
+  Outcome<std::tuple<Stored<Ts>...>> result() override {
+    return std::apply(
+        [](auto&... inputs) {
+          return std::tuple<Stored<Ts>...>(std::move(*inputs.outcome()).value()...);
+        },
+        inputs_);
+  }
+
+  std::tuple<Input<Ts, TupleGathering>...> inputs_;
 };
 
 }  // namespace detail
@@ -155,22 +147,19 @@ template <class T>
 Deferred<detail::GatheredVector<T>> gather_results(
     std::vector<Deferred<T>> inputs, const GatherOptions& options = {},
     SourceLocation where = SourceLocation::current()) {
-  const auto state = std::make_shared<detail::VectorGathering<T>>(inputs.size(), options);
-  auto gathered = state->begin(where);
-  if (inputs.empty()) state->finish();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    state->siblings.feed(i, std::move(inputs[i]), state);
-  }
+  const detail::Beginning<detail::VectorGathering<T>> gathering(inputs.size(), options, where);
+  auto gathered = gathering->reader();
+  gathering->await(std::move(inputs));
   return gathered;
 }
 
 /// All values as a tuple, or FirstError; a void counts as std::monostate.
 template <class... Ts>
 Deferred<std::tuple<detail::Stored<Ts>...>> gather_results(Deferred<Ts>... inputs) {
-  const auto state = std::make_shared<detail::TupleGathering<Ts...>>(GatherOptions());
-  auto gathered = state->begin(SourceLocation::current());
-  if constexpr (sizeof...(Ts) == 0) state->finish();
-  state->feed_all(std::index_sequence_for<Ts...>(), std::move(inputs)...);
+  const detail::Beginning<detail::TupleGathering<Ts...>> gathering(GatherOptions(),
+                                                                   SourceLocation::current());
+  auto gathered = gathering->reader();
+  gathering->await(std::index_sequence_for<Ts...>(), std::move(inputs)...);
   return gathered;
 }
 

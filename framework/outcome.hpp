@@ -3,6 +3,8 @@
 
 #include "failure.hpp"
 
+#include <cstring>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -22,40 +24,88 @@ class [[nodiscard]] Outcome {
  public:
   using Value = detail::Stored<T>;
 
-  Outcome() requires std::is_void_v<T>
-  = default;
+  Outcome() noexcept requires std::is_void_v<T> : failure_(nullptr), value_() {}
   template <class V = Value>
   requires(!std::is_void_v<T> && std::is_convertible_v<V, Value> &&
            !std::is_same_v<std::remove_cvref_t<V>, Outcome> &&
            !std::is_same_v<std::remove_cvref_t<V>, Failure>) Outcome(V&& value)
-      : held_(std::in_place_index<0>, std::forward<V>(value)) {}
-  Outcome(Failure failure) noexcept : held_(std::in_place_index<1>, std::move(failure)) {}
+      : failure_(nullptr), value_(std::forward<V>(value)) {}
+  Outcome(Failure failure) noexcept : failure_(std::move(failure)) {
+    if constexpr (is_plain && !std::is_empty_v<Value>) {
+      std::memset(static_cast<void*>(&value_), 0, sizeof(Value));
+    }
+  }
 
-  [[nodiscard]] bool succeeded() const noexcept { return held_.index() == 0; }
+  Outcome(Outcome&& other) noexcept : failure_(move_failure(other.failure_)) {
+    static_assert(std::is_nothrow_move_constructible_v<Value>,
+                  "a deferred's value must be movable without an exception");
+    if constexpr (is_plain && !std::is_empty_v<Value>) {
+      std::memcpy(static_cast<void*>(&value_), &other.value_, sizeof(Value));
+    } else if (succeeded()) {
+      std::construct_at(&value_, std::move(other.value_));
+    }
+  }
+  Outcome(const Outcome& other) requires std::is_copy_constructible_v<Value>
+      : failure_(other.failure_) {
+    if (succeeded()) std::construct_at(&value_, other.value_);
+  }
+  Outcome& operator=(Outcome&& other) noexcept {
+    if (this != &other) {
+      std::destroy_at(this);
+      std::construct_at(this, std::move(other));
+    }
+    return *this;
+  }
+  Outcome& operator=(const Outcome& other) requires std::is_copy_constructible_v<Value> {
+    return *this = Outcome(other);
+  }
+  ~Outcome() {
+    if (succeeded()) std::destroy_at(&value_);
+  }
+
+  [[nodiscard]] bool succeeded() const noexcept { return failure_.held_ == nullptr; }
   [[nodiscard]] explicit operator bool() const noexcept { return succeeded(); }
 
   /// The value. Errors: what it failed with, thrown with its own type.
   [[nodiscard]] Value& value() & {
     raise_if_failed();
-    return *std::get_if<0>(&held_);
+    return value_;
   }
   [[nodiscard]] const Value& value() const& {
     raise_if_failed();
-    return *std::get_if<0>(&held_);
+    return value_;
   }
   [[nodiscard]] Value&& value() && {
     raise_if_failed();
-    return std::move(*std::get_if<0>(&held_));
+    return std::move(value_);
   }
-  /// The failure; only where it did not succeed.
-  [[nodiscard]] const Failure& failure() const { return std::get<1>(held_); }
+  /// The failure; only where it did not succeed. Errors: InvalidArgument where it did.
+  [[nodiscard]] const Failure& failure() const {
+    if (succeeded()) detail::refuse_no_failure();
+    return failure_;
+  }
 
  private:
+  // Moved as bytes, so that a stage of a chain has no branches for it.
+  static constexpr bool is_plain = std::is_trivially_copyable_v<Value>;
+
+  // What has no value must stay failed where the value would be destroyed.
+  static Failure move_failure(Failure& other) noexcept {
+    if constexpr (is_plain) {
+      return std::move(other);
+    } else {
+      return other;
+    }
+  }
   void raise_if_failed() const {
-    if (const auto* failure = std::get_if<1>(&held_)) failure->raise();
+    if (!succeeded()) failure_.raise();
   }
 
-  std::variant<Value, Failure> held_;
+  // Empty where there is a value.
+  Failure failure_;
+  union {
+    Value value_;
+  };
 };
 
 }  // namespace weft

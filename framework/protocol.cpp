@@ -24,12 +24,9 @@ void Protocol::make_connection(std::shared_ptr<Transport> transport) {
   connection_made();
 }
 
-Transport& Protocol::transport() const {
-  if (!transport_) {
-    throw NotConnectedError(
-        "This protocol has no transport yet; use it in or after connection_made.");
-  }
-  return *transport_;
+void Protocol::refuse_unconnected() {
+  throw NotConnectedError(
+      "This protocol has no transport yet; use it in or after connection_made.");
 }
 
 void BufferedProtocol::data_received(BytesView data) {

@@ -49,9 +49,14 @@ class Protocol : public std::enable_shared_from_this<Protocol> {
 
  protected:
   /// Errors: NotConnectedError before `make_connection`.
-  [[nodiscard]] Transport& transport() const;
+  [[nodiscard]] Transport& transport() const {
+    if (transport_ == nullptr) refuse_unconnected();
+    return *transport_;
+  }
 
  private:
+  [[noreturn]] static void refuse_unconnected();
+
   std::shared_ptr<Transport> transport_;
 };
 

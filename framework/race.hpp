@@ -2,12 +2,10 @@
 #pragma once
 
 #include "deferred.hpp"
-#include "detail/siblings.hpp"
+#include "detail/inputs.hpp"
 #include "error.hpp"
 
 #include <cstddef>
-#include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -34,52 +32,40 @@ class AllFailed : public Error {
 namespace detail {
 
 template <class T>
-class Racing : public std::enable_shared_from_this<Racing<T>> {
+class Racing final : public Combination<Raced<T>> {
  public:
-  explicit Racing(std::size_t count) : siblings(count), failures_(count), waiting_(count) {}
+  Racing(std::size_t count, SourceLocation where)
+      : Combination<Raced<T>>(count, where), inputs_(count) {}
 
-  Deferred<Raced<T>> begin(SourceLocation where) {
-    promise_.emplace(Callback([weak = this->weak_from_this()] {
-                       if (const auto self = weak.lock()) self->cancel();
-                     }),
-                     where);
-    return promise_->deferred();
+  void await(std::vector<Deferred<T>>&& inputs) {
+    if (inputs.empty()) lose();
+    inputs_.await(std::move(inputs), *this);
   }
-  void arrived(std::size_t index, Outcome<T> outcome) {
-    --waiting_;
-    if (won_ || promise_->fired()) return;
+  void arrived(std::size_t index, Outcome<T>& outcome) noexcept {
+    const bool last = this->counted_down();
+    if (won_ || this->has_fired()) return;
     if (outcome) {
       won_ = true;
-      siblings.cancel_all();
-      promise_->callback(Raced<T>{index, std::move(outcome).value()});
-      return;
+      this->cancel_inputs();
+      this->conclude([&] { return Raced<T>{index, std::move(outcome).value()}; });
+    } else if (last) {
+      lose();
     }
-    failures_[index] = outcome.failure();
-    if (waiting_ == 0) lose();
   }
-  void lose() {
-    siblings.forget();
-    if (cancelled_) return promise_->errback(cancelled_failure());
-    std::vector<Failure> failures;
-    failures.reserve(failures_.size());
-    for (auto& failure : failures_)
-      failures.push_back(*failure);
-    promise_->errback(Failure(AllFailed(std::move(failures))));
-  }
-
-  Siblings siblings;
 
  private:
-  void cancel() {
-    cancelled_ = true;
-    siblings.cancel_all();
+  void dispose() noexcept override { delete this; }
+  void cancel_each() noexcept override { inputs_.cancel(); }
+  void lose() noexcept {
+    this->conclude([this] {
+      if (this->cancelled_by_reader()) return cancelled_failure();
+      return Failure(
+          AllFailed(inputs_.collect([](const Outcome<T>& outcome) { return outcome.failure(); })));
+    });
   }
 
-  std::optional<Promise<Raced<T>>> promise_;
-  std::vector<std::optional<Failure>> failures_;
-  std::size_t waiting_;
+  InputArray<T, Racing> inputs_;
   bool won_ = false;
-  bool cancelled_ = false;
 };
 
 }  // namespace detail
@@ -89,12 +75,9 @@ class Racing : public std::enable_shared_from_this<Racing<T>> {
 template <class T>
 Deferred<Raced<T>> race(std::vector<Deferred<T>> inputs,
                         SourceLocation where = SourceLocation::current()) {
-  const auto state = std::make_shared<detail::Racing<T>>(inputs.size());
-  auto raced = state->begin(where);
-  if (inputs.empty()) state->lose();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    state->siblings.feed(i, std::move(inputs[i]), state);
-  }
+  const detail::Beginning<detail::Racing<T>> racing(inputs.size(), where);
+  auto raced = racing->reader();
+  racing->await(std::move(inputs));
   return raced;
 }
 

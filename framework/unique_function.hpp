@@ -17,7 +17,8 @@ class UniqueFunction;
 template <class R, class... Args>
 class UniqueFunction<R(Args...)> {
  public:
-  UniqueFunction() noexcept = default;
+  // Not defaulted: the storage of an empty one is not cleared.
+  UniqueFunction() noexcept {}
   UniqueFunction(std::nullptr_t) noexcept {}
 
   template <class F>

@@ -9,7 +9,9 @@
 namespace weft {
 
 LineReceiver::LineReceiver(std::size_t max_line_bytes, std::string delimiter)
-    : delimiter_(std::move(delimiter)), max_line_bytes_(max_line_bytes) {}
+    : delimiter_(std::move(delimiter)),
+      max_line_bytes_(max_line_bytes),
+      one_byte_(delimiter_.empty() ? '\n' : delimiter_.front()) {}
 
 void LineReceiver::raw_data_received(BytesView) {}
 
@@ -90,10 +92,10 @@ std::size_t LineReceiver::deliver_from(std::string_view data) {
 // Delivers the first line of `data`, and says how long it was with its end; zero when there is
 // none.
 std::size_t LineReceiver::deliver_line(std::string_view data) {
-  const std::string_view delimiter = delimiter_.empty() ? std::string_view("\n") : delimiter_;
-  const auto overlap = delimiter.size() - 1;
+  const auto length = std::max<std::size_t>(delimiter_.size(), 1);
+  const auto overlap = length - 1;
   const auto from = searched_ > overlap ? searched_ - overlap : 0;
-  const auto end = data.find(delimiter, from);
+  const auto end = length == 1 ? data.find(one_byte_, from) : data.find(delimiter_, from);
   if (end == std::string_view::npos) {
     searched_ = data.size();
     if (skipping_) return skip(data);
@@ -102,11 +104,11 @@ std::size_t LineReceiver::deliver_line(std::string_view data) {
     return data.size() > max_line_bytes_ + slack ? refuse_line(data) : 0;
   }
   searched_ = 0;
-  if (std::exchange(skipping_, false)) return end + delimiter.size();
+  if (std::exchange(skipping_, false)) return end + length;
   auto line = data.substr(0, end);
   if (delimiter_.empty() && line.ends_with('\r')) line.remove_suffix(1);
   line.size() > max_line_bytes_ ? line_length_exceeded(line) : line_received(line);
-  return end + delimiter.size();
+  return end + length;
 }
 
 // A line of which `data` has come is too long already; says how much is used up.

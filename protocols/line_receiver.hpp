@@ -64,6 +64,8 @@ class LineReceiver : public Protocol {
   std::string delimiter_;
   std::string unfinished_;
   std::size_t max_line_bytes_;
+  // The end of a line where that is one byte, which is found faster.
+  char one_byte_;
   // How much of `unfinished_` holds no line's end.
   std::size_t searched_ = 0;
   bool raw_ = false;

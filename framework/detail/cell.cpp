@@ -6,9 +6,6 @@
 #include "../logging.hpp"
 #include "run_queue.hpp"
 
-#include <array>
-#include <cstdint>
-#include <new>
 #include <string>
 
 namespace weft::detail {
@@ -19,84 +16,7 @@ std::string place(const SourceLocation& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-// Memory goes back at once, so that the sanitizer sees what is used too late.
-constexpr std::size_t max_spare = 0;
-#else
-constexpr std::size_t max_spare = 256;
-#endif
-constexpr std::size_t grain = 32;
-constexpr std::size_t classes = 8;
-
-struct SpareCell {
-  SpareCell* next;
-};
-struct SpareList {
-  SpareCell* first = nullptr;
-  std::size_t count = 0;
-};
-// Cells that ended, kept by size for the next ones of their thread. Trivial, so that reaching it
-// costs nothing, and it is there for cells that end after everything else of the thread.
-struct SpareCells {
-  enum class Keeping : std::uint8_t { not_yet, on, ended };
-  std::array<SpareList, classes> lists{};
-  Keeping keeping = Keeping::not_yet;
-};
-constinit thread_local SpareCells spare;
-
-// Gives the spare cells back when the thread ends.
-struct Sweeper {
-  Sweeper() noexcept { spare.keeping = SpareCells::Keeping::on; }
-  Sweeper(const Sweeper&) = delete;
-  Sweeper& operator=(const Sweeper&) = delete;
-  ~Sweeper() {
-    spare.keeping = SpareCells::Keeping::ended;
-    for (auto& list : spare.lists) {
-      while (list.first != nullptr)
-        ::operator delete(std::exchange(list.first, list.first->next));
-    }
-  }
-};
-
-bool keeps_spares() noexcept {
-  if (spare.keeping == SpareCells::Keeping::not_yet) {
-    static thread_local const Sweeper sweeper;
-  }
-  return spare.keeping == SpareCells::Keeping::on;
-}
-
 }  // namespace
-
-void* CellBase::operator new(std::size_t size) {
-  const auto index = (size - 1) / grain;
-  if (index >= classes) return ::operator new(size);
-  auto& list = spare.lists[index];
-  if (list.first == nullptr) return ::operator new((index + 1) * grain);
-  --list.count;
-  return std::exchange(list.first, list.first->next);
-}
-
-void CellBase::operator delete(void* memory, std::size_t size) noexcept {
-  const auto index = (size - 1) / grain;
-  if (index < classes && keeps_spares()) {
-    auto& list = spare.lists[index];
-    if (list.count < max_spare) {
-      list.first = ::new (memory) SpareCell{list.first};
-      ++list.count;
-      return;
-    }
-  }
-  ::operator delete(memory);
-}
-
-CellBase::~CellBase() = default;
-
-void CellBase::feed(CellBase& consumer) noexcept {
-  consumer.retain();
-  consumer.source_ = this;
-  consumer_ = &consumer;
-  has_reader_ = false;
-}
 
 void CellBase::feed_past(CellBase& forwarder) noexcept {
   if (forwarder.references_ > 1 || forwarder.consumer_ == nullptr) return feed(forwarder);
@@ -128,7 +48,7 @@ void CellBase::propagate() noexcept {
     cell->release();
     cell = next;
   }
-  if (cell->ready_ && !cell->has_reader_) cell->report_unhandled();
+  if (cell->holds_failure_ && !cell->has_reader_) cell->report_unhandled();
   cell->release();
 }
 
@@ -150,11 +70,6 @@ void CellBase::cancel_soon() noexcept {
     // There was no memory to queue it.
     cancel();
   }
-}
-
-void CellBase::reader_left() noexcept {
-  has_reader_ = false;
-  if (ready_) report_unhandled();
 }
 
 void CellBase::report_unhandled() noexcept {

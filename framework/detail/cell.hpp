@@ -5,11 +5,11 @@
 #include "../outcome.hpp"
 #include "../source_location.hpp"
 #include "../unique_function.hpp"
+#include "spare_memory.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <utility>
 
 namespace weft::detail {
@@ -23,7 +23,7 @@ class CellBase {
 
   void retain() noexcept { ++references_; }
   void release() noexcept {
-    if (--references_ == 0) delete this;
+    if (--references_ == 0) dispose();
   }
   /// Somebody reads the result, or will.
   [[nodiscard]] bool wanted() const noexcept { return has_reader_ || consumer_ != nullptr; }
@@ -33,7 +33,12 @@ class CellBase {
   [[nodiscard]] const SourceLocation& where() const noexcept { return where_; }
 
   /// Has `consumer` advanced when this is ready; takes a reference to it.
-  void feed(CellBase& consumer) noexcept;
+  void feed(CellBase& consumer) noexcept {
+    consumer.retain();
+    consumer.source_ = this;
+    consumer_ = &consumer;
+    has_reader_ = false;
+  }
   /// Feeds what `forwarder` would, which has nothing left to do but hand on what this gets. Where
   /// nobody else knows the forwarder it drops out, so that an endless loop of returned deferreds
   /// takes no memory.
@@ -49,14 +54,22 @@ class CellBase {
   void cancel_soon() noexcept;
   void reader_came() noexcept { has_reader_ = true; }
   /// Nobody will read the result any more: a failure is reported, now or when it comes.
-  void reader_left() noexcept;
+  void reader_left() noexcept {
+    has_reader_ = false;
+    if (holds_failure_) report_unhandled();
+  }
 
-  static void* operator new(std::size_t size);
-  static void operator delete(void* memory, std::size_t size) noexcept;
+  static void* operator new(std::size_t size) { return SpareMemory::take(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept {
+    SpareMemory::give_back(memory, size);
+  }
 
  protected:
   explicit CellBase(SourceLocation where) noexcept : where_(where) {}
-  virtual ~CellBase();
+  ~CellBase() = default;
+
+  /// Nobody knows this cell any more: destroys it, by its own type.
+  virtual void dispose() noexcept = 0;
 
   /// What `source` has got is this cell's to work on.
   virtual void advance(CellBase& source) noexcept = 0;
@@ -66,6 +79,9 @@ class CellBase {
   [[nodiscard]] virtual const Failure* failure() const noexcept = 0;
 
   bool ready_ = false;
+  // Of the typed cell that follows: the result is there and has not been taken.
+  bool has_outcome_ = false;
+  bool holds_failure_ = false;
 
  private:
   void report_unhandled() noexcept;
@@ -97,60 +113,63 @@ class Cell : public CellBase {
 
  public:
   void put(Outcome<T>&& outcome) noexcept {
-    outcome_.emplace(std::move(outcome));
+    std::construct_at(&outcome_, std::move(outcome));
+    holds_failure_ = !outcome_.succeeded();
+    has_outcome_ = true;
     ready_ = true;
   }
   [[nodiscard]] Outcome<T> take() noexcept {
-    Outcome<T> taken = std::move(*outcome_);
-    outcome_.reset();
+    Outcome<T> taken = std::move(outcome_);
+    has_outcome_ = false;
+    holds_failure_ = false;
+    std::destroy_at(&outcome_);
     return taken;
   }
-  [[nodiscard]] const Outcome<T>* peek() const noexcept { return outcome_ ? &*outcome_ : nullptr; }
+  [[nodiscard]] const Outcome<T>* peek() const noexcept {
+    return has_outcome_ ? &outcome_ : nullptr;
+  }
 
  protected:
-  using CellBase::CellBase;
+  explicit Cell(SourceLocation where) noexcept : CellBase(where) {}
+  ~Cell() {
+    if (has_outcome_) std::destroy_at(&outcome_);
+  }
   [[nodiscard]] const Failure* failure() const noexcept final {
-    return outcome_ && !outcome_->succeeded() ? &outcome_->failure() : nullptr;
+    return this->holds_failure_ ? &outcome_.failure() : nullptr;
   }
 
  private:
-  std::optional<Outcome<T>> outcome_;
+  union {
+    Outcome<T> outcome_;
+  };
 };
 
-/// The cell that a promise fires.
+/// A cell at the beginning of a chain: somebody fires it, once.
 template <class T>
-class PromiseCell final : public Cell<T> {
+class SourceCell : public Cell<T> {
  public:
-  PromiseCell(Callback canceller, SourceLocation where) noexcept
-      : Cell<T>(where), canceller_(std::move(canceller)) {
-    // The deferred may be asked for after the result has come.
-    this->reader_came();
-  }
-
   void fire(Outcome<T>&& outcome) {
     if (std::exchange(swallow_, false)) return;
     if (fired_) refuse_second_fire(this->where());
     fired_ = true;
-    const auto canceller = std::move(canceller_);
-    this->retain();
     this->put(std::move(outcome));
     this->propagate();
-    this->release();
   }
-  [[nodiscard]] bool fired() const noexcept { return fired_; }
+  [[nodiscard]] bool has_fired() const noexcept { return fired_; }
+
+ protected:
+  explicit SourceCell(SourceLocation where) noexcept : Cell<T>(where) {}
+  ~SourceCell() = default;
 
  private:
-  void advance(CellBase&) noexcept override {}
-  void cancel_origin() noexcept override {
+  /// The result is cancelled: stops the operation, which may fire this.
+  virtual void stop_operation() noexcept = 0;
+
+  void advance(CellBase&) noexcept final {}
+  void cancel_origin() noexcept final {
     if (fired_) return;
     this->retain();
-    if (auto canceller = std::move(canceller_)) {
-      try {
-        canceller();
-      } catch (...) {
-        log_throwing_canceller();
-      }
-    }
+    stop_operation();
     if (!fired_) {
       fire(cancelled_failure());
       swallow_ = true;
@@ -158,9 +177,40 @@ class PromiseCell final : public Cell<T> {
     this->release();
   }
 
-  Callback canceller_;
   bool fired_ = false;
   bool swallow_ = false;
+};
+
+/// The cell that a promise fires.
+template <class T>
+class PromiseCell final : public SourceCell<T> {
+ public:
+  PromiseCell(Callback canceller, SourceLocation where) noexcept
+      : SourceCell<T>(where), canceller_(std::move(canceller)) {
+    // The deferred may be asked for after the result has come.
+    this->reader_came();
+  }
+
+  /// What the canceller captured is let go of when the result has been told.
+  void fire(Outcome<T>&& outcome) {
+    if (!canceller_) return SourceCell<T>::fire(std::move(outcome));
+    const auto canceller = std::move(canceller_);
+    SourceCell<T>::fire(std::move(outcome));
+  }
+
+ private:
+  void dispose() noexcept override { delete this; }
+  void stop_operation() noexcept override {
+    if (auto canceller = std::move(canceller_)) {
+      try {
+        canceller();
+      } catch (...) {
+        log_throwing_canceller();
+      }
+    }
+  }
+
+  Callback canceller_;
 };
 
 }  // namespace weft::detail

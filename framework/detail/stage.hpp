@@ -137,11 +137,12 @@ template <class T, class U, class Step>
 class Stage final : public Cell<U> {
  public:
   Stage(Step&& step, SourceLocation where) : Cell<U>(where), step_(std::move(step)) {}
-  ~Stage() override {
+  ~Stage() {
     if (has_step_) std::destroy_at(&step_);
   }
 
  private:
+  void dispose() noexcept override { delete this; }
   void advance(CellBase& source) noexcept override {
     if (!has_step_) {
       this->put(static_cast<Cell<U>&>(source).take());
