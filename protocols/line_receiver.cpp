@@ -4,6 +4,7 @@
 #include "../framework/transport.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace weft {
@@ -11,6 +12,7 @@ namespace weft {
 LineReceiver::LineReceiver(std::size_t max_line_bytes, std::string delimiter)
     : delimiter_(std::move(delimiter)),
       max_line_bytes_(max_line_bytes),
+      end_length_(std::max<std::size_t>(delimiter_.size(), 1)),
       one_byte_(delimiter_.empty() ? '\n' : delimiter_.front()) {}
 
 void LineReceiver::raw_data_received(BytesView) {}
@@ -89,26 +91,40 @@ std::size_t LineReceiver::deliver_from(std::string_view data) {
   return transport().closing() ? data.size() : used;
 }
 
+std::size_t LineReceiver::find_long_end(std::string_view data) const noexcept {
+  const auto overlap = end_length_ - 1;
+  return data.find(delimiter_, searched_ > overlap ? searched_ - overlap : 0);
+}
+
+// Where the first line of `data` ends.
+inline std::size_t LineReceiver::find_end(std::string_view data) const noexcept {
+  if (end_length_ > 1) return find_long_end(data);
+  const auto* const found = static_cast<const char*>(
+      std::memchr(data.data() + searched_, one_byte_, data.size() - searched_));
+  return found != nullptr ? static_cast<std::size_t>(found - data.data()) : std::string_view::npos;
+}
+
 // Delivers the first line of `data`, and says how long it was with its end; zero when there is
 // none.
 std::size_t LineReceiver::deliver_line(std::string_view data) {
-  const auto length = std::max<std::size_t>(delimiter_.size(), 1);
-  const auto overlap = length - 1;
-  const auto from = searched_ > overlap ? searched_ - overlap : 0;
-  const auto end = length == 1 ? data.find(one_byte_, from) : data.find(delimiter_, from);
-  if (end == std::string_view::npos) {
-    searched_ = data.size();
-    if (skipping_) return skip(data);
-    // A CR may still turn out to be the beginning of the line's end.
-    const auto slack = delimiter_.empty() ? std::size_t{data.ends_with('\r')} : overlap;
-    return data.size() > max_line_bytes_ + slack ? refuse_line(data) : 0;
-  }
+  const auto length = end_length_;
+  const auto end = find_end(data);
+  if (end == std::string_view::npos) return keep_beginning(data);
   searched_ = 0;
   if (std::exchange(skipping_, false)) return end + length;
   auto line = data.substr(0, end);
   if (delimiter_.empty() && line.ends_with('\r')) line.remove_suffix(1);
   line.size() > max_line_bytes_ ? line_length_exceeded(line) : line_received(line);
   return end + length;
+}
+
+// No end is in `data`; says how much is used up.
+std::size_t LineReceiver::keep_beginning(std::string_view data) {
+  searched_ = data.size();
+  if (skipping_) return skip(data);
+  // A CR may still turn out to be the beginning of the line's end.
+  const auto slack = delimiter_.empty() ? std::size_t{data.ends_with('\r')} : end_length_ - 1;
+  return data.size() > max_line_bytes_ + slack ? refuse_line(data) : 0;
 }
 
 // A line of which `data` has come is too long already; says how much is used up.

@@ -56,6 +56,9 @@ class LineReceiver : public Protocol {
   [[nodiscard]] bool delivering() const;
   std::size_t deliver_from(std::string_view data);
   std::size_t deliver_line(std::string_view data);
+  [[nodiscard]] std::size_t find_end(std::string_view data) const noexcept;
+  [[gnu::noinline]] std::size_t find_long_end(std::string_view data) const noexcept;
+  std::size_t keep_beginning(std::string_view data);
   std::size_t refuse_line(std::string_view data);
   std::size_t skip(std::string_view data);
   void deliver_rest();
@@ -64,6 +67,7 @@ class LineReceiver : public Protocol {
   std::string delimiter_;
   std::string unfinished_;
   std::size_t max_line_bytes_;
+  std::size_t end_length_;
   // The end of a line where that is one byte, which is found faster.
   char one_byte_;
   // How much of `unfinished_` holds no line's end.

@@ -111,6 +111,20 @@ void OutputQueue::append(std::span<const BytesView> pieces) {
   std::size_t total = 0;
   for (const auto piece : pieces)
     total += piece.size();
+  // The usual case is short, and kept so: a line is two pieces.
+  if (entries_.empty() || entries_.back().room() < total) return append_elsewhere(pieces, total);
+  Entry& last = entries_.back();
+  char* end = last.block.get() + last.end;
+  for (const auto piece : pieces) {
+    std::memcpy(end, piece.data(), piece.size());
+    end += piece.size();
+  }
+  last.end += total;
+  size_ += total;
+}
+
+void OutputQueue::append_elsewhere(std::span<const BytesView> pieces, std::size_t total) {
+  if (total == 0) return;
   if (total > block_size) {
     std::string joined;
     joined.reserve(total);
@@ -119,13 +133,9 @@ void OutputQueue::append(std::span<const BytesView> pieces) {
     append(Bytes(std::move(joined)));
     return;
   }
-  if (entries_.empty() || entries_.back().room() < total) {
-    reserve_entries(1);
-    entries_.emplace_back(Block::take(), BytesView());
-  }
-  for (const auto piece : pieces)
-    fill_last_block(piece);
-  size_ += total;
+  reserve_entries(1);
+  entries_.emplace_back(Block::take(), BytesView());
+  append(pieces);
 }
 
 void OutputQueue::append(Bytes data) {

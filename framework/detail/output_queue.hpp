@@ -50,6 +50,7 @@ class OutputQueue {
   class Block;
   /// Makes room for `count` more entries without throwing later.
   void reserve_entries(std::size_t count);
+  [[gnu::noinline]] void append_elsewhere(std::span<const BytesView> pieces, std::size_t total);
   void drop_front() noexcept;
   std::size_t fill_last_block(BytesView data) noexcept;
 

@@ -1,0 +1,98 @@
+"""What is raced: who takes part, what the load does, and what one unit of its work is."""
+
+import dataclasses
+
+from racing import BASE
+
+WEFT = ["epoll", "select", "io_uring"]
+
+
+@dataclasses.dataclass
+class Scenario:
+    name: str
+    unit: str
+    racers: list
+    kind: str
+    arguments: tuple
+    units: float
+    needs_backend: bool = False
+    shows_memory: bool = False
+
+
+def weft(mode, reactors=None):
+    return [(f"weft {reactor}", ["weft_server", reactor, mode]) for reactor in reactors or WEFT]
+
+
+def raw(mode):
+    return [(BASE, ["raw_epoll_server", mode])]
+
+
+ECHO_PEERS = [
+    ("Boost.Asio", ["asio_server", "echo"]),
+    ("libuv", ["libuv_server"]),
+    ("libevent", ["libevent_server"]),
+]
+# select watches no more than 1,024 descriptors.
+WITHOUT_SELECT = ["epoll", "io_uring"]
+
+
+def ping(connections, messages=40_000, reactors=None, peers=True):
+    return Scenario(f"echo, {connections:,} connections", "message",
+                    raw("echo") + weft("echo", reactors) + (ECHO_PEERS if peers else []),
+                    "ping", (connections, messages, 64, 0), messages)
+
+
+def lines(count, batches):
+    return Scenario(f"lines, {count} together", "line",
+                    raw("lines") + weft("lines", ["epoll"]) +
+                    [("Boost.Asio", ["asio_server", "lines"])],
+                    "lines", (50, batches, count), batches * count)
+
+
+def bulk(size, text, megabytes=2_048):
+    return Scenario(f"bulk echo, {text} writes", "MB",
+                    raw("echo") + weft("echo", WITHOUT_SELECT) + ECHO_PEERS,
+                    "bulk", (4, megabytes, size), megabytes, shows_memory=True)
+
+
+def forward(size, text, megabytes=2_048):
+    return Scenario(f"port forwarder, {text} writes", "MB",
+                    raw("forward") + weft("forward", ["epoll"]),
+                    "bulk", (4, megabytes, size), megabytes, needs_backend=True,
+                    shows_memory=True)
+
+
+def publish(subscribers, messages):
+    return Scenario(f"publish to {subscribers:,}", "delivery",
+                    raw("publish") + weft("publish", ["epoll"]),
+                    "publish", (subscribers, messages, 256), subscribers * messages,
+                    shows_memory=True)
+
+
+def churn(count):
+    return Scenario("connect, one message, close", "connection",
+                    raw("echo") + weft("echo", WITHOUT_SELECT) + ECHO_PEERS,
+                    "churn", (count, 64), count)
+
+
+def all_scenarios():
+    return [
+        ping(1), ping(64), ping(1_000),
+        lines(1, 40_000), lines(16, 20_000),
+        bulk(64 * 1024, "64 KiB"), bulk(1024 * 1024, "1 MiB"),
+        forward(64 * 1024, "64 KiB"), forward(1024 * 1024, "1 MiB"),
+        publish(10_000, 30),
+        churn(3_000),
+    ]
+
+
+def short_scenarios():
+    return [ping(64, 20_000, peers=False)]
+
+
+def beside_idle(idle, messages=40_000):
+    """The same work with and without idle connections beside it: the first is the yardstick."""
+    def one(name, count):
+        return Scenario(name, "message", weft("echo", ["epoll"]), "ping",
+                        (64, messages, 64, count), messages)
+    return one("none idle", 0), one(f"{idle:,} idle", idle)
