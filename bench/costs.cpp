@@ -3,7 +3,6 @@
 // many allocations that took.
 #include "../framework/allocation_counter_test.hpp"
 #include "sockets.hpp"
-
 #include <weft/framework/bytes.hpp>
 #include <weft/framework/clock.hpp>
 #include <weft/framework/deferred.hpp>

@@ -10,12 +10,12 @@ namespace weft {
 
 namespace {
 
-// Has the beginning of `object` fetched, which is needed when the one before it has been sent.
+// Has what a connection sends with fetched while the one before it sends.
 void prefetch([[maybe_unused]] const void* object) noexcept {
 #ifdef __GNUC__
   constexpr std::ptrdiff_t line = 64;
   const auto* const memory = static_cast<const char*>(object);
-  for (std::ptrdiff_t i = 0; i < 4; ++i)
+  for (std::ptrdiff_t i = 0; i < 6; ++i)
     __builtin_prefetch(memory + i * line);
 #endif
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace weft::detail {
 
@@ -44,23 +45,9 @@ class OutputQueue::Block {
   }
 };
 
-// Either a block of copied bytes that may still have room, or a reference to somebody's Bytes.
-struct OutputQueue::Entry {
-  Entry(std::unique_ptr<char[]> memory, BytesView content)
-      : block(std::move(memory)), end(content.size()) {
-    std::memcpy(block.get(), content.data(), content.size());
-  }
-  explicit Entry(Bytes content) : shared(std::move(content)), end(shared.size()) {}
-
-  [[nodiscard]] const char* data() const noexcept { return block ? block.get() : shared.data(); }
-  [[nodiscard]] BytesView unsent() const noexcept { return {data() + begin, end - begin}; }
-  [[nodiscard]] std::size_t room() const noexcept { return block ? block_size - end : 0; }
-
-  std::unique_ptr<char[]> block;
-  Bytes shared;
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
+std::size_t OutputQueue::Entry::room() const noexcept {
+  return block ? block_size - end : 0;
+}
 
 OutputQueue::OutputQueue() noexcept = default;
 
@@ -68,41 +55,50 @@ OutputQueue::~OutputQueue() {
   clear();
 }
 
-void OutputQueue::reserve_entries(std::size_t count) {
-  if (entries_.size() + count <= entries_.capacity()) return;
-  if (first_ >= entries_.size() / 2 && first_ > 0) {
-    entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(first_));
-    first_ = 0;
+void OutputQueue::make_room() {
+  if (end_ < capacity_) return;
+  Entry* const from = entries();
+  if (first_ > 0 && first_ >= capacity_ / 2) {
+    std::move(from + first_, from + end_, from);
+  } else {
+    const auto capacity = std::max<std::size_t>(8, 2 * capacity_);
+    auto larger = std::make_unique<Entry[]>(capacity);
+    std::move(from + first_, from + end_, larger.get());
+    more_ = std::move(larger);
+    capacity_ = capacity;
   }
-  if (entries_.size() + count > entries_.capacity()) {
-    entries_.reserve(std::max(entries_.size() + count, 2 * entries_.capacity()));
-  }
+  end_ -= std::exchange(first_, 0);
 }
 
 std::size_t OutputQueue::fill_last_block(BytesView data) noexcept {
-  if (entries_.empty()) return 0;
-  Entry& last = entries_.back();
-  const std::size_t count = std::min(last.room(), data.size());
-  if (count > 0) std::memcpy(last.block.get() + last.end, data.data(), count);
-  last.end += count;
+  Entry* const entry = last();
+  if (entry == nullptr) return 0;
+  const std::size_t count = std::min(entry->room(), data.size());
+  if (count > 0) std::memcpy(entry->block.get() + entry->end, data.data(), count);
+  entry->end += count;
   return count;
 }
 
 void OutputQueue::append(BytesView data) {
   if (data.empty()) return;
-  reserve_entries(1);
-  const std::size_t room = entries_.empty() ? 0 : entries_.back().room();
+  const std::size_t room = end_ > first_ ? last()->room() : 0;
   const BytesView rest = data.from(room);
-  if (rest.size() > block_size) {
+  if (rest.empty()) {
+    fill_last_block(data);
+  } else if (rest.size() > block_size) {
+    make_room();
     Bytes copy(rest);
     fill_last_block(data);
-    entries_.emplace_back(std::move(copy));
-  } else if (!rest.empty()) {
+    Entry& entry = add();
+    entry.end = copy.size();
+    entry.shared = std::move(copy);
+  } else {
+    make_room();
     auto block = Block::take();
     fill_last_block(data);
-    entries_.emplace_back(std::move(block), rest);
-  } else {
-    fill_last_block(data);
+    Entry& entry = add();
+    entry.block = std::move(block);
+    fill_last_block(rest);
   }
   size_ += data.size();
 }
@@ -111,15 +107,15 @@ void OutputQueue::append(std::span<const BytesView> pieces) {
   std::size_t total = 0;
   for (const auto piece : pieces)
     total += piece.size();
+  Entry* const entry = last();
   // The usual case is short, and kept so: a line is two pieces.
-  if (entries_.empty() || entries_.back().room() < total) return append_elsewhere(pieces, total);
-  Entry& last = entries_.back();
-  char* end = last.block.get() + last.end;
+  if (entry == nullptr || entry->room() < total) return append_elsewhere(pieces, total);
+  char* end = entry->block.get() + entry->end;
   for (const auto piece : pieces) {
     std::memcpy(end, piece.data(), piece.size());
     end += piece.size();
   }
-  last.end += total;
+  entry->end += total;
   size_ += total;
 }
 
@@ -133,28 +129,32 @@ void OutputQueue::append_elsewhere(std::span<const BytesView> pieces, std::size_
     append(Bytes(std::move(joined)));
     return;
   }
-  reserve_entries(1);
-  entries_.emplace_back(Block::take(), BytesView());
+  make_room();
+  auto block = Block::take();
+  add().block = std::move(block);
   append(pieces);
 }
 
 void OutputQueue::append(Bytes data) {
   if (data.empty()) return;
-  reserve_entries(1);
+  make_room();
+  Entry& entry = add();
+  entry.end = data.size();
   size_ += data.size();
-  entries_.emplace_back(std::move(data));
+  entry.shared = std::move(data);
 }
 
 std::span<const BytesView> OutputQueue::front(Pieces& pieces) const noexcept {
-  const std::size_t count = std::min(entries_.size() - first_, max_pieces);
+  const std::size_t count = std::min(end_ - first_, max_pieces);
+  const Entry* const waiting = entries() + first_;
   for (std::size_t i = 0; i < count; ++i) {
-    std::construct_at(&pieces.views[i], entries_[first_ + i].unsent());
+    std::construct_at(&pieces.views[i], waiting[i].unsent());
   }
   return {pieces.views.data(), count};
 }
 
 void OutputQueue::drop_front() noexcept {
-  Entry& entry = entries_[first_];
+  Entry& entry = entries()[first_];
   if (entry.block) Block::give_back(std::move(entry.block));
   entry.shared = Bytes();
   ++first_;
@@ -163,16 +163,13 @@ void OutputQueue::drop_front() noexcept {
 void OutputQueue::consume(std::size_t count) noexcept {
   size_ -= count;
   while (count > 0) {
-    Entry& entry = entries_[first_];
+    Entry& entry = entries()[first_];
     const std::size_t taken = std::min(count, entry.end - entry.begin);
     entry.begin += taken;
     count -= taken;
     if (entry.begin == entry.end) drop_front();
   }
-  if (first_ == entries_.size()) {
-    entries_.clear();
-    first_ = 0;
-  }
+  if (first_ == end_) first_ = end_ = 0;
 }
 
 void OutputQueue::clear() noexcept {

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <memory>
 #include <span>
-#include <vector>
 
 namespace weft::detail {
 
@@ -46,16 +45,37 @@ class OutputQueue {
   void clear() noexcept;
 
  private:
-  struct Entry;
   class Block;
-  /// Makes room for `count` more entries without throwing later.
-  void reserve_entries(std::size_t count);
+  // Either a block of copied bytes that may still have room, or a reference to somebody's Bytes.
+  struct Entry {
+    [[nodiscard]] const char* data() const noexcept { return block ? block.get() : shared.data(); }
+    [[nodiscard]] BytesView unsent() const noexcept { return {data() + begin, end - begin}; }
+    [[nodiscard]] std::size_t room() const noexcept;
+
+    std::unique_ptr<char[]> block;
+    Bytes shared;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+
+  [[nodiscard]] Entry* entries() noexcept { return more_ ? more_.get() : &only_; }
+  [[nodiscard]] const Entry* entries() const noexcept { return more_ ? more_.get() : &only_; }
+  /// The one that may have room, or null.
+  [[nodiscard]] Entry* last() noexcept { return end_ > first_ ? entries() + end_ - 1 : nullptr; }
+  /// Makes room for another entry, which `add` then takes without throwing.
+  void make_room();
+  Entry& add() noexcept { return entries()[end_++] = Entry(); }
   [[gnu::noinline]] void append_elsewhere(std::span<const BytesView> pieces, std::size_t total);
   void drop_front() noexcept;
   std::size_t fill_last_block(BytesView data) noexcept;
 
-  std::vector<Entry> entries_;
+  // Those from `first_` to `end_` wait. One has its place here: most queues never have two, and
+  // what is sent to thousands touches less memory.
+  Entry only_;
+  std::unique_ptr<Entry[]> more_;
+  std::size_t capacity_ = 1;
   std::size_t first_ = 0;
+  std::size_t end_ = 0;
   std::size_t size_ = 0;
 };
 

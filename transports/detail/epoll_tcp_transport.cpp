@@ -82,7 +82,8 @@ void TcpTransport::ready(std::uint32_t events) noexcept {
 
 void TcpTransport::deal_with(std::uint32_t events) {
   constexpr std::uint32_t broken_off = EPOLLERR | EPOLLHUP;
-  if (reads() && (events & (EPOLLIN | broken_off)) != 0) read();
+  const bool was_reading = reads();
+  if (was_reading && (events & (EPOLLIN | broken_off)) != 0) read();
   if ((events & EPOLLOUT) != 0 && std::exchange(send_waits_, false)) sent(0);
   if (closed_) return;
   // Asked again: callbacks pause and resume.
@@ -92,9 +93,10 @@ void TcpTransport::deal_with(std::uint32_t events) {
     if (!look_for_error()) leave_poller();
     return;
   }
-  const bool wants_less =
-      ((events & EPOLLIN) != 0 && !reading) || ((events & EPOLLOUT) != 0 && !send_waits_);
-  if (wants_less) ask_for(wanted_events());
+  // Only once it is told in vain: whoever stops reading may close next.
+  const bool in_vain = (events & EPOLLIN) != 0 && !was_reading && !reading;
+  const bool has_sent = (events & EPOLLOUT) != 0 && !send_waits_;
+  if (in_vain || has_sent) ask_for(wanted_events());
 }
 
 std::uint32_t TcpTransport::wanted_events() const noexcept {
