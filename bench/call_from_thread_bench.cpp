@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <future>
 #include <thread>
 
 namespace {
@@ -10,7 +11,10 @@ namespace {
 void call_from_thread(benchmark::State& state) {
   const auto reactor = weft::make_reactor();
   std::int64_t made = 0;
+  std::promise<void> runs;
+  reactor->call_when_running([&] { runs.set_value(); });
   std::thread loop([&] { reactor->run(); });
+  runs.get_future().wait();
   for (auto _ : state)
     reactor->call_from_thread([&made] { ++made; });
   reactor->stop_from_thread();

@@ -1,5 +1,5 @@
 // The other end of the race. Prints the seconds that the measured part took.
-//   load ping PORT CONNECTIONS MESSAGES BYTES IDLE   one message in flight on each connection
+//   load ping PORT CONNECTIONS MESSAGES BYTES        one message in flight on each connection
 //   load lines PORT CONNECTIONS BATCHES LINES        so many lines arrive together, and are
 //   answered load bulk PORT CONNECTIONS MEGABYTES BYTES       streams in writes of so many bytes,
 //   and reads load publish PORT SUBSCRIBERS MESSAGES BYTES     one sends, all others hear load
@@ -105,7 +105,6 @@ void ping_pong(Peers& peers, const std::string& message, long total) {
 }
 
 double ping(int port, const Arguments& given) {
-  const Peers idle(port, given[3]);
   Peers peers(port, given[0]);
   const std::string message(static_cast<std::size_t>(given[2]), 'x');
   return seconds_of([&] { ping_pong(peers, message, given[1]); });
@@ -217,7 +216,7 @@ struct Kind {
   std::size_t arguments;
   double (*run)(int port, const Arguments& given);
 };
-constexpr std::array kinds{Kind{"ping", 4, ping},   Kind{"lines", 3, lines},
+constexpr std::array kinds{Kind{"ping", 3, ping},   Kind{"lines", 3, lines},
                            Kind{"bulk", 3, bulk},   Kind{"publish", 3, publish},
                            Kind{"churn", 2, churn}, Kind{"hold", 2, hold}};
 

@@ -15,9 +15,11 @@ import sys
 import idle
 import report
 import syscalls
-from racing import BASE, Race
+from racing import Race
 from scenarios import all_scenarios, short_scenarios
 
+# Idle connections beside busy ones.
+BESIDE = 10_000
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -41,7 +43,7 @@ def race(options, scenarios):
 
 def tell(options, results):
     """The whole report, as Markdown."""
-    beside = idle.ratio_beside_idle(options.folder, options.idle // 2, options.rounds)
+    beside = idle.ratio_beside_idle(options.folder, BESIDE, options.rounds)
     today = datetime.date.today().isoformat()
     return "\n".join([
         f"Measured on {today}: {processor()}, {os.cpu_count()} cores, Linux {platform.release()}, "
@@ -53,7 +55,7 @@ def tell(options, results):
         report.markdown(["", "bytes each", "µs for one of the first thousand", "of the last"],
                         idle.table(options.folder, options.idle)),
         f"A message on one of 64 connections costs {beside:.2f} of itself on weft's epoll reactor when "
-        f"{options.idle // 2:,} idle ones are there too.\n",
+        f"{BESIDE:,} idle ones are there too.\n",
         report.markdown(["System calls a message, one connection", ""],
                         syscalls.table(options.folder)),
     ])
@@ -62,7 +64,7 @@ def tell(options, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/release/bench")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--idle", type=int, default=19_000, help="how many idle connections")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")

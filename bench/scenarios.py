@@ -37,9 +37,10 @@ WITHOUT_SELECT = ["epoll", "io_uring"]
 
 
 def ping(connections, messages=40_000, reactors=None, peers=True):
-    return Scenario(f"echo, {connections:,} connections", "message",
+    many = "connection" if connections == 1 else "connections"
+    return Scenario(f"echo, {connections:,} {many}", "message",
                     raw("echo") + weft("echo", reactors) + (ECHO_PEERS if peers else []),
-                    "ping", (connections, messages, 64, 0), messages)
+                    "ping", (connections, messages, 64), messages)
 
 
 def lines(count, batches):
@@ -49,13 +50,13 @@ def lines(count, batches):
                     "lines", (50, batches, count), batches * count)
 
 
-def bulk(size, text, megabytes=2_048):
+def bulk(size, text, megabytes=1_024):
     return Scenario(f"bulk echo, {text} writes", "MB",
                     raw("echo") + weft("echo", WITHOUT_SELECT) + ECHO_PEERS,
                     "bulk", (4, megabytes, size), megabytes, shows_memory=True)
 
 
-def forward(size, text, megabytes=2_048):
+def forward(size, text, megabytes=1_024):
     return Scenario(f"port forwarder, {text} writes", "MB",
                     raw("forward") + weft("forward", ["epoll"]),
                     "bulk", (4, megabytes, size), megabytes, needs_backend=True,
@@ -90,9 +91,7 @@ def short_scenarios():
     return [ping(64, 20_000, peers=False)]
 
 
-def beside_idle(idle, messages=40_000):
-    """The same work with and without idle connections beside it: the first is the yardstick."""
-    def one(name, count):
-        return Scenario(name, "message", weft("echo", ["epoll"]), "ping",
-                        (64, messages, 64, count), messages)
-    return one("none idle", 0), one(f"{idle:,} idle", idle)
+def two_echo_servers(messages=40_000):
+    """The same server twice, of which one may be given idle connections."""
+    racers = [(name, ["weft_server", "epoll", "echo"]) for name in ("none idle", "some idle")]
+    return Scenario("beside idle ones", "message", racers, "ping", (64, messages, 64), messages)

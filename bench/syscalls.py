@@ -28,7 +28,7 @@ def count(folder, command):
             port = tracer.stdout.readline().strip()
             if not port.isdigit():
                 return {}
-            run_load(folder, "ping", int(port), 1, MESSAGES, 64, 0)
+            run_load(folder, "ping", int(port), 1, MESSAGES, 64)
         finally:
             # strace passes no signal on: the server that it started is ended itself.
             children = pathlib.Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children")
