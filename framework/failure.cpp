@@ -93,4 +93,12 @@ void detail::refuse_no_failure() {
   throw InvalidArgument("This outcome succeeded, so it has no failure; ask succeeded() first.");
 }
 
+Failure detail::moved_from_failure() noexcept {
+  try {
+    return Failure(InvalidArgument("A failure was passed on after it had been moved from."));
+  } catch (...) {
+    return Failure::current();
+  }
+}
+
 }  // namespace weft

@@ -90,6 +90,8 @@ namespace detail {
 
 /// Somebody asked an outcome that succeeded for its failure.
 [[noreturn]] void refuse_no_failure();
+/// What an outcome fails with that was given a failure which had been moved from.
+[[nodiscard]] Failure moved_from_failure() noexcept;
 
 }  // namespace detail
 

@@ -114,6 +114,8 @@ void Listener::connection_closed(StreamTransport& transport) noexcept {
 
 void Listener::stop() {
   if (!std::exchange(listening_, false)) return;
+  // The port lets go of itself, and a callback may let go of the last handle.
+  const auto self = shared_from_this();
   rest_call_.cancel_if_active();
   close_port();
   const auto remove = [this] { factory_->remove_user(); };
@@ -131,6 +133,7 @@ Deferred<void> Listener::drained() {
 }
 
 Deferred<void> Listener::close_connections(Duration deadline) {
+  const auto self = shared_from_this();
   stop();
   for (auto* const transport : std::vector(open_.begin(), open_.end())) {
     transport->lose_connection(deadline);

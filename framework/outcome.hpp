@@ -30,7 +30,9 @@ class [[nodiscard]] Outcome {
            !std::is_same_v<std::remove_cvref_t<V>, Outcome> &&
            !std::is_same_v<std::remove_cvref_t<V>, Failure>) Outcome(V&& value)
       : failure_(nullptr), value_(std::forward<V>(value)) {}
-  Outcome(Failure failure) noexcept : failure_(std::move(failure)) {
+  /// Errors: none, but a failure that was moved from becomes one that says so.
+  Outcome(Failure failure) noexcept
+      : failure_(failure.held_ != nullptr ? std::move(failure) : detail::moved_from_failure()) {
     if constexpr (is_plain && !std::is_empty_v<Value>) {
       std::memset(static_cast<void*>(&value_), 0, sizeof(Value));
     }
@@ -50,10 +52,10 @@ class [[nodiscard]] Outcome {
     if (succeeded()) std::construct_at(&value_, other.value_);
   }
   Outcome& operator=(Outcome&& other) noexcept {
-    if (this != &other) {
-      std::destroy_at(this);
-      std::construct_at(this, std::move(other));
-    }
+    // Taken out first: it may be part of what it replaces, or this itself.
+    Outcome taken(std::move(other));
+    std::destroy_at(this);
+    std::construct_at(this, std::move(taken));
     return *this;
   }
   Outcome& operator=(const Outcome& other) requires std::is_copy_constructible_v<Value> {

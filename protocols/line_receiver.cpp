@@ -99,8 +99,9 @@ std::size_t LineReceiver::find_long_end(std::string_view data) const noexcept {
 // Where the first line of `data` ends.
 inline std::size_t LineReceiver::find_end(std::string_view data) const noexcept {
   if (end_length_ > 1) return find_long_end(data);
-  const auto* const found = static_cast<const char*>(
-      std::memchr(data.data() + searched_, one_byte_, data.size() - searched_));
+  const auto from = std::min(searched_, data.size());
+  const auto* const found =
+      static_cast<const char*>(std::memchr(data.data() + from, one_byte_, data.size() - from));
   return found != nullptr ? static_cast<std::size_t>(found - data.data()) : std::string_view::npos;
 }
 
@@ -130,10 +131,10 @@ std::size_t LineReceiver::keep_beginning(std::string_view data) {
 // A line of which `data` has come is too long already; says how much is used up.
 std::size_t LineReceiver::refuse_line(std::string_view data) {
   skipping_ = true;
-  line_length_exceeded(data);
-  if (skipping_ && !raw_) return skip(data);
+  // Also for when it throws.
   searched_ = 0;
-  return data.size();
+  line_length_exceeded(data);
+  return skipping_ && !raw_ ? skip(data) : data.size();
 }
 
 // All but what may be the beginning of the line's end is used up.

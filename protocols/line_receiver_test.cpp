@@ -62,6 +62,15 @@ TEST(LineReceiver, CutsTheSameLinesHoweverTheBytesCome) {
   }
 }
 
+TEST(LineReceiver, GoesOnBehindALineTooLongWhereTheTestCatchesTheError) {
+  const auto lines = std::make_shared<Lines>(10);
+  lines->make_connection(std::make_shared<testing::StringTransport>());
+  EXPECT_THROW(lines->data_received(std::string(5'000, 'x')), LineTooLong);
+  lines->data_received("rest\nab\n");
+  EXPECT_EQ(joined(lines->heard), "<ab>");
+  lines->way().abort_connection();
+}
+
 TEST(LineReceiver, TakesADelimiterOfItsOwn) {
   const std::string input = "a\r\nb--c---d--";
   for (std::size_t size = 1; size <= input.size(); ++size) {

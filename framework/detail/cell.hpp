@@ -151,9 +151,7 @@ class SourceCell : public Cell<T> {
   void fire(Outcome<T>&& outcome) {
     if (std::exchange(swallow_, false)) return;
     if (fired_) refuse_second_fire(this->where());
-    fired_ = true;
-    this->put(std::move(outcome));
-    this->propagate();
+    settle(std::move(outcome));
   }
   [[nodiscard]] bool has_fired() const noexcept { return fired_; }
 
@@ -171,10 +169,15 @@ class SourceCell : public Cell<T> {
     this->retain();
     stop_operation();
     if (!fired_) {
-      fire(cancelled_failure());
       swallow_ = true;
+      settle(cancelled_failure());
     }
     this->release();
+  }
+  void settle(Outcome<T>&& outcome) noexcept {
+    fired_ = true;
+    this->put(std::move(outcome));
+    this->propagate();
   }
 
   bool fired_ = false;

@@ -109,10 +109,12 @@ void OutputQueue::append(std::span<const BytesView> pieces) {
     total += piece.size();
   Entry* const entry = last();
   // The usual case is short, and kept so: a line is two pieces.
-  if (entry == nullptr || entry->room() < total) return append_elsewhere(pieces, total);
+  if (entry == nullptr || entry->room() < total || total == 0) {
+    return append_elsewhere(pieces, total);
+  }
   char* end = entry->block.get() + entry->end;
   for (const auto piece : pieces) {
-    std::memcpy(end, piece.data(), piece.size());
+    if (!piece.empty()) std::memcpy(end, piece.data(), piece.size());
     end += piece.size();
   }
   entry->end += total;
@@ -131,8 +133,13 @@ void OutputQueue::append_elsewhere(std::span<const BytesView> pieces, std::size_
   }
   make_room();
   auto block = Block::take();
-  add().block = std::move(block);
-  append(pieces);
+  for (const auto piece : pieces) {
+    const BytesView rest = piece.from(fill_last_block(piece));
+    if (rest.empty()) continue;
+    add().block = std::move(block);
+    fill_last_block(rest);
+  }
+  size_ += total;
 }
 
 void OutputQueue::append(Bytes data) {

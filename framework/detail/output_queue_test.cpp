@@ -38,6 +38,26 @@ TEST(OutputQueue, AppendsPiecesTogetherWhateverTheirSizes) {
   }
 }
 
+TEST(OutputQueue, AppendsPiecesThatLeadNowhereBehindBoth) {
+  const BytesView pieces[] = {std::string_view{}, Bytes()};
+  OutputQueue queue;
+  queue.append(Bytes(BytesView("kept")));
+  queue.append(pieces);
+  queue.append(BytesView("copied"));
+  queue.append(pieces);
+  EXPECT_EQ(joined(queue), "keptcopied");
+}
+
+TEST(OutputQueue, FillsItsBlocksWithPieces) {
+  OutputQueue queue;
+  const std::string piece(2'500, 'x');
+  const BytesView pieces[] = {piece, "\r\n"};
+  for (int i = 0; i < 8; ++i)
+    queue.append(pieces);
+  OutputQueue::Pieces waiting;
+  EXPECT_EQ(queue.front(waiting).size(), 5U);
+}
+
 TEST(OutputQueue, AppendsNoPieceWhereThereAreNone) {
   OutputQueue queue;
   queue.append(std::span<const BytesView>());

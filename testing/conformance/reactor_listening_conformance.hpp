@@ -54,6 +54,28 @@ TEST_P(ReactorConformance, ClosesAPeerThatTheFactoryRefusesOrThrowsAt) {  // 93
   EXPECT_TRUE(spin_until([&] { return log.contains("in build_protocol"); }));
 }
 
+TEST_P(ReactorConformance, MayLoseThePortsLastHandleInStopFactory) {
+  class Forgetful final : public Factory {
+   public:
+    std::shared_ptr<Protocol> build_protocol(const Address&) override { return nullptr; }
+    void stop_factory() override { port.reset(); }
+    std::optional<ListeningPort> port;
+  };
+  for (const bool closes : {false, true}) {
+    const auto factory = std::make_shared<Forgetful>();
+    factory->port = reactor_->listen_tcp(0, factory, on_loopback());
+    spin();
+    if (closes) {
+      const auto drained = factory->port->close_connections(std::chrono::seconds(1));
+      EXPECT_TRUE(spin_until([&] { return drained.ready(); }));
+    } else {
+      factory->port->stop();
+    }
+    EXPECT_FALSE(factory->port);
+    spin();
+  }
+}
+
 TEST_P(ReactorConformance, MayStopAPortInsideBuildProtocol) {  // 88
   ListeningPort port;
   port = reactor_->listen_tcp(0, factory_from([&] {

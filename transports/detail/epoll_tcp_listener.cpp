@@ -55,6 +55,8 @@ void TcpListener::accept_again() noexcept {
     polled_ = true;
   } catch (const std::system_error& error) {
     rest(error.code());
+  } catch (...) {
+    rest(std::make_error_code(std::errc::not_enough_memory));
   }
 }
 
