@@ -27,6 +27,7 @@ Example::Example(const std::string& description, weft::Port default_port)
   }
   add_option("--host", host_, "Address, numeric where it is listened on");
   add_option("--port", port_, "TCP port; 0 listens on a free one");
+  app_->add_option("--unix", unix_path_, "Path of a UNIX socket to listen on instead");
   app_->add_option("--reactor", reactor_name_, "The event loop, one of: " + names);
 }
 
@@ -68,7 +69,8 @@ int Example::run(int argc, char** argv, const std::function<void()>& start) {
 weft::ListeningPort Example::listen(std::shared_ptr<weft::Factory> factory) {
   weft::ListenOptions options;
   options.interface = host_;
-  auto port = reactor_->listen_tcp(port_, std::move(factory), options);
+  auto port = unix_path_.empty() ? reactor_->listen_tcp(port_, std::move(factory), options)
+                                 : reactor_->listen_unix(unix_path_, std::move(factory));
   say("listening on " + port.address().text());
   return port;
 }

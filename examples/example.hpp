@@ -15,7 +15,7 @@ namespace CLI {
 class App;
 }
 
-/// A program with --host, --port, --reactor and --help.
+/// A program with --host, --port, --unix, --reactor and --help.
 class Example {
  public:
   Example(const std::string& description, weft::Port default_port);
@@ -36,7 +36,7 @@ class Example {
   /// Reads the options, calls `start` and runs the reactor until it is stopped. The exit status.
   int run(int argc, char** argv, const std::function<void()>& start);
 
-  /// Listens at --host and --port, and says where.
+  /// Listens at --host and --port, or at --unix, and says where.
   weft::ListeningPort listen(std::shared_ptr<weft::Factory> factory);
 
   /// Connects, and ends the program when that fails.
@@ -48,6 +48,7 @@ class Example {
  private:
   std::unique_ptr<CLI::App> app_;
   std::string host_ = "127.0.0.1";
+  std::string unix_path_;
   std::string reactor_name_;
   weft::Port port_;
   std::optional<int> status_;

@@ -12,6 +12,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -27,6 +29,22 @@ def run(program, *arguments, **options):
 def reactors():
     listed = re.search(r"one of: (\w+(?:, \w+)*)", " ".join(run("echo_server", "--help").stdout.split()))
     return listed.group(1).split(", ")
+
+
+@contextlib.contextmanager
+def serving_unix(program, *arguments):
+    """The program listening on a UNIX socket of its own; gives its path."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/socket"
+        process = subprocess.Popen([PROGRAMS / program, "--unix", path, *map(str, arguments)],
+                                   stdout=subprocess.PIPE, text=True)
+        try:
+            process.stdout.readline()
+            yield path
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -54,9 +72,18 @@ def read_all(connection):
 def converse(port, request):
     """Sends all, half-closes, and gives all that comes back."""
     with connect(port) as connection:
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
+        return converse_on(connection, request)
+
+
+def converse_on(connection, request):
+    connection.settimeout(LIMIT)
+    sender = threading.Thread(target=lambda: (connection.sendall(request),
+                                              connection.shutdown(socket.SHUT_WR)))
+    sender.start()
+    try:
         return read_all(connection)
+    finally:
+        sender.join()
 
 
 class Servers(unittest.TestCase):
@@ -96,6 +123,15 @@ class Echo(unittest.TestCase):
             with self.subTest(reactor=reactor), \
                     serving("echo_server", "--reactor", reactor) as (_, port):
                 self.assertEqual(converse(port, request), request)
+
+    def test_answers_over_a_unix_socket_on_every_reactor(self):
+        request = bytes(range(256)) * 4000
+        for reactor in reactors():
+            with self.subTest(reactor=reactor), \
+                    serving_unix("echo_server", "--reactor", reactor) as path, \
+                    socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+                self.assertEqual(converse_on(connection, request), request)
 
     @unittest.skipUnless(shutil.which("nc"), "nc is not installed")
     def test_answers_a_client_that_is_not_ours(self):

@@ -43,6 +43,16 @@ struct ListenOptions {
   bool ipv6_only = false;
 };
 
+/// How to listen on a UNIX socket.
+struct UnixListenOptions {
+  UnixListenOptions() {}
+  /// Connections that wait to be accepted; zero for the system's maximum.
+  int backlog = 0;
+  /// The permissions of the socket's file, such as 0600; what the process's umask leaves, unless
+  /// set.
+  std::optional<std::uint32_t> mode;
+};
+
 /// How to connect.
 struct ConnectOptions {
   ConnectOptions() {}
@@ -119,6 +129,20 @@ class Reactor : public Clock {
   virtual Deferred<std::shared_ptr<Protocol>> connect_tcp(std::string host, Port port,
                                                           std::shared_ptr<Factory> factory,
                                                           const ConnectOptions& options = {}) = 0;
+
+  /// Accepts connections on the UNIX socket at `path`, or at an abstract name, which begins with a
+  /// NUL byte. A lock beside the file (`path` and ".lock") tells a socket that a dead program left,
+  /// which is replaced, from one in use. Errors: AddressInUse, ListenError, InvalidArgument for a
+  /// path that is too long, NotSupportedOnThisPlatform; thrown at once.
+  virtual ListeningPort listen_unix(std::string path, std::shared_ptr<Factory> factory,
+                                    const UnixListenOptions& options = {});
+  /// Connects to the UNIX socket at `path`; like `connect_tcp`. Errors: ConnectionRefused where
+  /// nobody listens, ConnectTimeout where the port's queue stays full, ConnectError, NoProtocol,
+  /// ConnectingCancelled, or what `connection_made` threw. InvalidArgument and
+  /// NotSupportedOnThisPlatform are thrown at once.
+  virtual Deferred<std::shared_ptr<Protocol>> connect_unix(std::string path,
+                                                           std::shared_ptr<Factory> factory,
+                                                           const ConnectOptions& options = {});
 
   /// Calls `callback` each time the descriptor is ready, until the watch is cancelled or dropped.
   /// The descriptor stays the caller's. Errors: AlreadyWatchedError when it is watched for the same

@@ -8,6 +8,7 @@
 #include "producer.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,6 +28,24 @@ class TcpControl {
 
  protected:
   ~TcpControl() = default;
+};
+
+/// Who is at the other end of a UNIX socket, by the numbers of this system.
+struct PeerCredentials {
+  std::int64_t process = 0;
+  std::int64_t user = 0;
+  std::int64_t group = 0;
+};
+
+/// What UNIX sockets can do and other carriers cannot.
+class UnixControl {
+ public:
+  /// Who connected, or listened, as the system knew it then; nothing where the connection is gone
+  /// or the system does not tell.
+  [[nodiscard]] virtual std::optional<PeerCredentials> peer_credentials() const = 0;
+
+ protected:
+  ~UnixControl() = default;
 };
 
 /// One end of a byte stream. Nothing here blocks, and nothing throws because of what became of the
@@ -91,6 +110,8 @@ class Transport {
 
   /// What only TCP can do, or null.
   [[nodiscard]] virtual TcpControl* tcp() noexcept { return nullptr; }
+  /// What only UNIX sockets can do, or null.
+  [[nodiscard]] virtual UnixControl* unix_socket() noexcept { return nullptr; }
 };
 
 }  // namespace weft

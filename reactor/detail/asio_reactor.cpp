@@ -3,6 +3,9 @@
 #include "../../transports/detail/asio_loop.hpp"
 #include "../../transports/detail/tcp_connector.hpp"
 #include "../../transports/detail/tcp_listener.hpp"
+#ifdef __linux__
+#include "../../transports/detail/unix_socket.hpp"
+#endif
 #include "../../transports/system_resolver.hpp"
 #include "backends.hpp"
 #include "stop_signals.hpp"
@@ -57,14 +60,34 @@ class AsioReactor final : public BasicReactor {
     return std::make_shared<TcpConnector>(*loop_, std::move(factory), std::move(host), port)
         ->start(options);
   }
+#ifdef __linux__
+  ListeningPort listen_unix(std::string path, std::shared_ptr<Factory> factory,
+                            const UnixListenOptions& options) override {
+    turn().check_thread();
+    auto listener = std::make_shared<UnixListener>(*this, std::move(factory));
+    listener->open(std::move(path), options);
+    return ListeningPort(std::move(listener));
+  }
+  Deferred<std::shared_ptr<Protocol>> connect_unix(std::string path,
+                                                   std::shared_ptr<Factory> factory,
+                                                   const ConnectOptions& options) override {
+    turn().check_thread();
+    return std::make_shared<UnixConnector>(*this, std::move(factory), std::move(path))
+        ->start(options);
+  }
+#endif
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {
     turn().check_thread();
     return watches_.watch(descriptor, interest, std::move(callback));
   }
 
  private:
-  void wait(std::optional<TimePoint> until) override { loop_->wait(until); }
-  void wake() noexcept override { loop_->wake(); }
+  void wait(std::optional<TimePoint> until) override {
+    loop_->wait(until);
+  }
+  void wake() noexcept override {
+    loop_->wake();
+  }
   // What was cancelled may end while the kernel still knows its buffers.
   void finish_cancelled() noexcept {
     try {

@@ -58,6 +58,7 @@ class ReactorStreamFixture : public StreamFixture {
       reactor_->run_once(std::chrono::milliseconds(1));
   }
   [[nodiscard]] Clock& clock() override { return *reactor_; }
+  [[nodiscard]] Reactor& reactor() noexcept { return *reactor_; }
 
  private:
   std::unique_ptr<Reactor> reactor_;

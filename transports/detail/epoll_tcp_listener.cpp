@@ -1,10 +1,11 @@
 #include "epoll_tcp_listener.hpp"
 
 #include "../../framework/logging.hpp"
+#include "accepting.hpp"
 #include "epoll_tcp_transport.hpp"
 #include "tcp_binding.hpp"
 
-#include <cerrno>
+#include <cstring>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <system_error>
@@ -14,9 +15,6 @@
 namespace weft::detail::epoll {
 
 namespace {
-
-// How many are accepted before the connections have their turn again.
-constexpr int accept_share = 64;
 
 // Our end of an accepted connection.
 Address host_of(int descriptor) {
@@ -66,34 +64,17 @@ void TcpListener::stop_waiting() noexcept {
 
 void TcpListener::ready(std::uint32_t) noexcept {
   const auto self = self_;
-  for (int taken = 0; taken < accept_share && listening(); ++taken) {
-    if (!accept_one()) return;
-  }
-}
-
-// False when there is nobody more to accept for now.
-bool TcpListener::accept_one() {
-  Tcp::endpoint peer;
-  auto size = static_cast<socklen_t>(peer.capacity());
-  const int descriptor = ::accept4(descriptor_, peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (descriptor >= 0) {
-    peer.resize(size);
-    take(descriptor, peer);
-    return true;
-  }
-  switch (errno) {
-    case EAGAIN:
-      return false;
-    // The peer is gone already, which is nobody's loss.
-    case ECONNABORTED:
-    case EPROTO:
-    case EINTR:
-      return true;
-    default:
-      stop_waiting();
-      rest({errno, std::system_category()});
-      return false;
-  }
+  const auto error = accept_some(
+      descriptor_, [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
+        Tcp::endpoint endpoint;
+        std::memcpy(endpoint.data(), &peer, size);
+        endpoint.resize(size);
+        take(descriptor, endpoint);
+        return listening();
+      });
+  if (!error) return;
+  stop_waiting();
+  rest(error);
 }
 
 void TcpListener::take(int descriptor, const Tcp::endpoint& peer) noexcept {

@@ -24,7 +24,6 @@ class TcpListener final : public Listener, private Polled {
   void close_port() noexcept override;
   void accept_again() noexcept override;
 
-  [[nodiscard]] bool accept_one();
   void take(int descriptor, const Tcp::endpoint& peer) noexcept;
   void stop_waiting() noexcept;
 

@@ -1,0 +1,293 @@
+#include "descriptor_transport.hpp"
+
+#include "../../framework/error.hpp"
+#include "broken_connection.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <memory>
+#include <string>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <utility>
+
+namespace weft::detail {
+
+namespace {
+
+constexpr std::size_t read_buffer_size = 64 * 1024;
+// How long input is discarded after a close, so that it does not destroy what we sent last.
+constexpr auto discard_time = std::chrono::seconds(5);
+
+// Scratch memory for one read; a thread runs one loop.
+std::span<char> read_buffer() {
+  static thread_local const auto buffer = std::make_unique_for_overwrite<char[]>(read_buffer_size);
+  return {buffer.get(), read_buffer_size};
+}
+
+std::error_code system_error(int code) noexcept {
+  return {code, std::system_category()};
+}
+
+bool try_again(int code) noexcept {
+  return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
+}
+
+// While it lives, writing to a pipe without a reader fails instead of ending the program.
+class NoSigpipe {
+ public:
+  NoSigpipe() noexcept {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoSigpipe() {
+    const int kept = errno;
+    if (raised && !was_pending_) {
+      const timespec at_once{};
+      while (::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
+      }
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    errno = kept;
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+  bool raised = false;
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+  bool was_pending_ = false;
+};
+
+ssize_t write_to_pipe(int descriptor, std::span<const iovec> pieces) noexcept {
+  NoSigpipe quiet;
+  const auto count = ::writev(descriptor, pieces.data(), static_cast<int>(pieces.size()));
+  quiet.raised = count < 0 && errno == EPIPE;
+  return count;
+}
+
+ssize_t write_to_socket(int descriptor, std::span<iovec> pieces) noexcept {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(descriptor, &message, MSG_NOSIGNAL);
+}
+
+}  // namespace
+
+// ---- a descriptor in use
+
+UsedDescriptor::UsedDescriptor(OwnedDescriptor descriptor)
+    : descriptor_(std::move(descriptor)), flags_(::fcntl(descriptor_.get(), F_GETFL)) {
+  struct stat status {};
+  if (flags_ < 0 || ::fstat(descriptor_.get(), &status) != 0 ||
+      ::fcntl(descriptor_.get(), F_SETFL, flags_ | O_NONBLOCK) != 0) {
+    const auto error = system_error(errno);
+    throw InvalidArgument("Descriptor " + std::to_string(descriptor_.get()) +
+                              " can carry no connection: " + error.message() + ".",
+                          {}, error);
+  }
+  is_socket_ = S_ISSOCK(status.st_mode);
+}
+
+void UsedDescriptor::close() noexcept {
+  if (!open()) return;
+  // Somebody else may have the same terminal or pipe, and expect it to block.
+  ::fcntl(get(), F_SETFL, flags_);
+  descriptor_.close();
+}
+
+// ---- the transport
+
+DescriptorTransport::DescriptorTransport(Reactor& reactor, UsedDescriptor both, Address host,
+                                         Address peer)
+    : StreamTransport(reactor),
+      reactor_(reactor),
+      input_(std::move(both)),
+      host_(std::move(host)),
+      peer_(std::move(peer)) {}
+
+DescriptorTransport::DescriptorTransport(Reactor& reactor, UsedDescriptor input,
+                                         UsedDescriptor output)
+    : StreamTransport(reactor),
+      reactor_(reactor),
+      input_(std::move(input)),
+      output_(std::move(output)) {}
+
+DescriptorTransport::~DescriptorTransport() {
+  close_all();
+}
+
+Failure DescriptorTransport::failure_from(std::error_code error) const {
+  return broken_connection(peer_, error);
+}
+
+// ---- reading
+
+void DescriptorTransport::reading_changed() {
+  if (closed_ || end_seen_ || reading_.active() || !reading_wanted()) return;
+  try {
+    reading_ = reactor_.watch(input_.get(), Interest::readable, [this] { readable(); });
+  } catch (...) {
+    broken(Failure::current());
+  }
+}
+
+ssize_t DescriptorTransport::receive(std::span<char> room) const noexcept {
+  return input_.is_socket() ? ::recv(input_.get(), room.data(), room.size(), 0)
+                            : ::read(input_.get(), room.data(), room.size());
+}
+
+void DescriptorTransport::readable() {
+  if (closed_) return discard();
+  // It is told lazily that nobody reads.
+  if (!reading_wanted()) return reading_.cancel();
+  try {
+    if (lends_buffer()) {
+      const auto room = borrow(read_buffer_size);
+      if (room.empty()) return;
+      const auto count = receive({reinterpret_cast<char*>(room.data()), room.size()});
+      count > 0 ? received_in_place(static_cast<std::size_t>(count)) : read_ended(count);
+    } else {
+      const auto room = read_buffer();
+      const auto count = receive(room);
+      count > 0 ? received({room.data(), static_cast<std::size_t>(count)}) : read_ended(count);
+    }
+  } catch (...) {
+    broken(Failure::current());
+  }
+}
+
+void DescriptorTransport::read_ended(ssize_t result) {
+  // A terminal whose other side is gone says EIO.
+  if (result == 0 || (errno == EIO && !input_.is_socket())) {
+    end_seen_ = true;
+    reading_.cancel();
+    ended();
+  } else if (!try_again(errno)) {
+    broken(failure_from(system_error(errno)));
+  }
+}
+
+// ---- sending
+
+StreamTransport::SendResult DescriptorTransport::try_send(
+    std::span<const BytesView> pieces) noexcept {
+  std::array<iovec, OutputQueue::max_pieces> vectors;
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+    total += pieces[i].size();
+  }
+  const std::span used(vectors.data(), pieces.size());
+  ssize_t count = 0;
+  do {
+    count =
+        out().is_socket() ? write_to_socket(out().get(), used) : write_to_pipe(out().get(), used);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) {
+    if (try_again(errno)) return {0, true, {}};
+    return {0, false, system_error(errno)};
+  }
+  const auto taken = static_cast<std::size_t>(count);
+  return {taken, taken < total, {}};
+}
+
+void DescriptorTransport::send_later(std::span<const BytesView>) {
+  send_waits_ = true;
+  if (writing_.active()) return;
+  writing_ = reactor_.watch(out().get(), Interest::writable, [this] { writable(); });
+}
+
+void DescriptorTransport::writable() {
+  if (std::exchange(send_waits_, false)) sent(0);
+  if (!send_waits_) writing_.cancel();
+}
+
+void DescriptorTransport::send_end() noexcept {
+  if (output_.open()) {
+    writing_.cancel();
+    output_.close();
+  } else if (input_.is_socket()) {
+    ::shutdown(input_.get(), SHUT_WR);
+  }
+}
+
+// ---- closing
+
+void DescriptorTransport::close_all() noexcept {
+  closed_ = true;
+  discard_call_.cancel_if_active();
+  reading_.cancel();
+  writing_.cancel();
+  input_.close();
+  output_.close();
+}
+
+// Closing a UNIX socket with unread input makes the system tell the peer of a reset, where an end
+// was meant. So we end our direction, and discard what comes until the peer ends its own.
+void DescriptorTransport::close_in_order() noexcept {
+  closed_ = true;
+  writing_.cancel();
+  if (end_seen_ || turn() == nullptr || !wait_for_peers_end()) close_all();
+}
+
+bool DescriptorTransport::wait_for_peers_end() noexcept {
+  int unread = 0;
+  if (!input_.is_socket() || ::ioctl(input_.get(), FIONREAD, &unread) != 0 || unread == 0) {
+    return false;
+  }
+  try {
+    ::shutdown(input_.get(), SHUT_WR);
+    if (!reading_.active()) {
+      reading_ = reactor_.watch(input_.get(), Interest::readable, [this] { readable(); });
+    }
+    // Nobody else need keep it now.
+    discard_call_ =
+        clock().call_later(discard_time, [self = shared_from_this(), this] { close_all(); });
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+void DescriptorTransport::discard() {
+  const auto self = shared_from_this();
+  const auto count = receive(read_buffer());
+  if (count > 0 || (count < 0 && try_again(errno))) return;
+  close_all();
+}
+
+void DescriptorTransport::close_abruptly() noexcept {
+  close_all();
+  // Nothing is lent to the system: what still waited may go.
+  if (std::exchange(send_waits_, false)) sent(0);
+}
+
+// ---- what only UNIX sockets have
+
+UnixControl* DescriptorTransport::unix_socket() noexcept {
+  return host_.family() == Address::Family::unix_socket ? this : nullptr;
+}
+
+std::optional<PeerCredentials> DescriptorTransport::peer_credentials() const {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (!input_.open() ||
+      ::getsockopt(input_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    return std::nullopt;
+  }
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+}
+
+}  // namespace weft::detail

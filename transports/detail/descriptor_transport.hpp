@@ -1,0 +1,82 @@
+// A byte stream over a descriptor, or over one for each direction, on any reactor that can watch.
+#pragma once
+
+#include "../../framework/reactor.hpp"
+#include "../../framework/stream_transport.hpp"
+#include "owned_descriptor.hpp"
+
+#include <optional>
+#include <span>
+#include <system_error>
+
+namespace weft::detail {
+
+/// A descriptor that does not block while it is used, and is as it was when it is closed.
+class UsedDescriptor {
+ public:
+  UsedDescriptor() noexcept = default;
+  /// Errors: InvalidArgument when it is none, or leads to what cannot be used.
+  explicit UsedDescriptor(OwnedDescriptor descriptor);
+  UsedDescriptor(UsedDescriptor&&) noexcept = default;
+  UsedDescriptor& operator=(UsedDescriptor&&) noexcept = default;
+  ~UsedDescriptor() { close(); }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_.get(); }
+  [[nodiscard]] bool open() const noexcept { return descriptor_.open(); }
+  [[nodiscard]] bool is_socket() const noexcept { return is_socket_; }
+  void close() noexcept;
+
+ private:
+  OwnedDescriptor descriptor_;
+  int flags_ = 0;
+  bool is_socket_ = false;
+};
+
+/// Sockets of the UNIX family, pipes, terminals, and whatever else can be watched.
+class DescriptorTransport final : public StreamTransport, public UnixControl {
+ public:
+  /// One descriptor for both directions.
+  DescriptorTransport(Reactor& reactor, UsedDescriptor both, Address host, Address peer);
+  /// One to read from, and one to write to.
+  DescriptorTransport(Reactor& reactor, UsedDescriptor input, UsedDescriptor output);
+  ~DescriptorTransport() override;
+
+  [[nodiscard]] Address host() const override { return host_; }
+  [[nodiscard]] Address peer() const override { return peer_; }
+  [[nodiscard]] UnixControl* unix_socket() noexcept override;
+  [[nodiscard]] std::optional<PeerCredentials> peer_credentials() const override;
+
+ private:
+  SendResult try_send(std::span<const BytesView> pieces) noexcept override;
+  void send_later(std::span<const BytesView> pieces) override;
+  void reading_changed() override;
+  void send_end() noexcept override;
+  void close_in_order() noexcept override;
+  void close_abruptly() noexcept override;
+  void loop_gone() noexcept override { close_all(); }
+  [[nodiscard]] Failure failure_from(std::error_code error) const override;
+
+  [[nodiscard]] UsedDescriptor& out() noexcept { return output_.open() ? output_ : input_; }
+  [[nodiscard]] ssize_t receive(std::span<char> room) const noexcept;
+  void readable();
+  void read_ended(ssize_t result);
+  void writable();
+  [[nodiscard]] bool wait_for_peers_end() noexcept;
+  void discard();
+  void close_all() noexcept;
+
+  Reactor& reactor_;
+  UsedDescriptor input_;
+  // Not open where `input_` serves both directions.
+  UsedDescriptor output_;
+  Watch reading_;
+  Watch writing_;
+  DelayedCall discard_call_;
+  Address host_;
+  Address peer_;
+  bool send_waits_ = false;
+  bool end_seen_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,70 @@
+// UNIX sockets by path or abstract name: listening, with the file and its lock, and connecting.
+#pragma once
+
+#include "../../framework/connect_attempt.hpp"
+#include "../../framework/listener.hpp"
+#include "../../framework/reactor.hpp"
+#include "owned_descriptor.hpp"
+
+#include <memory>
+#include <string>
+
+namespace weft::detail {
+
+/// A port at a path, or at an abstract name, which begins with NUL. The file and the lock beside it
+/// are removed when the port is closed.
+class UnixListener final : public Listener {
+ public:
+  UnixListener(Reactor& reactor, std::shared_ptr<Factory> factory);
+  ~UnixListener() override;
+
+  /// Errors: AddressInUse, ListenError.
+  void open(std::string path, const UnixListenOptions& options);
+
+ private:
+  void close_port() noexcept override;
+  void accept_again() noexcept override;
+
+  void lock();
+  void bind(const UnixListenOptions& options);
+  void remove_stale();
+  [[noreturn]] void refuse(int code, const std::string& advice) const;
+  [[nodiscard]] bool abstract() const noexcept { return path_.front() == '\0'; }
+  void ready() noexcept;
+  void take(int descriptor) noexcept;
+
+  Reactor& reactor_;
+  // Nobody else need keep it while it listens.
+  std::shared_ptr<Listener> self_;
+  std::string path_;
+  OwnedDescriptor lock_;
+  OwnedDescriptor socket_;
+  Watch watch_;
+  bool bound_ = false;
+};
+
+/// One attempt to connect: at once, or as soon as there is room in the port's queue.
+class UnixConnector final : public ConnectAttempt {
+ public:
+  UnixConnector(Reactor& reactor, std::shared_ptr<Factory> factory, std::string path);
+
+  Deferred<std::shared_ptr<Protocol>> start(const ConnectOptions& options);
+
+ private:
+  void end_attempt() noexcept override;
+  [[nodiscard]] std::string target() const override;
+
+  void try_in(Duration pause);
+  void attempt();
+  void timed_out();
+  std::shared_ptr<UnixConnector> self() {
+    return std::static_pointer_cast<UnixConnector>(shared_from_this());
+  }
+
+  Reactor& reactor_;
+  Address address_;
+  DelayedCall timeout_;
+  DelayedCall next_attempt_;
+};
+
+}  // namespace weft::detail
