@@ -13,6 +13,7 @@
 #include <weft/reactor/make_reactor.hpp>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -61,14 +62,17 @@ class Server {
 
   [[nodiscard]] weft::Reactor& reactor() { return *reactor_; }
   int connect() {
+    const auto before = port_.connections();
     const int socket = bench::connect_to(port_.address().port());
-    reactor_->run_once(std::chrono::seconds(10));
+    while (port_.connections() == before)
+      reactor_->run_once(std::chrono::seconds(1));
     return socket;
   }
   void exchange(int socket, const std::string& message) {
     if (::send(socket, message.data(), message.size(), MSG_NOSIGNAL) < 0) bench::fail("send");
-    reactor_->run_once(std::chrono::seconds(10));
-    if (::recv(socket, buffer_.data(), buffer_.size(), 0) < 0) bench::fail("recv");
+    do {
+      reactor_->run_once(std::chrono::seconds(1));
+    } while (::recv(socket, buffer_.data(), buffer_.size(), MSG_DONTWAIT) < 0 && errno == EAGAIN);
   }
 
  private:

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace weft::testing {
@@ -85,6 +86,98 @@ std::vector<StreamKind> kinds(const std::string& prefix) {
   return all;
 }
 
+class DescriptorStreams : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::unique_ptr<Reactor> reactor_ = make_reactor(GetParam());
+  std::shared_ptr<AccumulatingProtocol> protocol_ = std::make_shared<AccumulatingProtocol>();
+};
+
+TEST_P(DescriptorStreams, RefuseWhatIsNoDescriptorAndNoProtocol) {
+  EXPECT_THROW(adopt_stream(*reactor_, -1, protocol_), InvalidArgument);
+  int ends[2] = {};
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  EXPECT_THROW(adopt_pipes(*reactor_, ends[0], ends[1], nullptr), InvalidArgument);
+  EXPECT_EQ(::fcntl(ends[0], F_GETFD), -1);
+  EXPECT_EQ(::fcntl(ends[1], F_GETFD), -1);
+}
+
+TEST_P(DescriptorStreams, TellTheAddressesOfASocket) {
+  int ends[2] = {};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  adopt_stream(*reactor_, ends[0], protocol_);
+  EXPECT_EQ(protocol_->way().host(), Address::unix_socket(""));
+  ASSERT_NE(protocol_->way().unix_socket(), nullptr);
+  EXPECT_EQ(protocol_->way().unix_socket()->peer_credentials()->process, ::getpid());
+  ::close(ends[1]);
+  EXPECT_TRUE(spin_reactor_until(*reactor_, [&] { return protocol_->lost(); }));
+}
+
+TEST_P(DescriptorStreams, FindAPipeBrokenThatNobodyReads) {
+  int there[2] = {};
+  int back[2] = {};
+  ASSERT_EQ(::pipe2(there, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(back, O_CLOEXEC), 0);
+  adopt_pipes(*reactor_, back[0], there[1], protocol_);
+  ::close(there[0]);
+  // It would end the program by SIGPIPE.
+  protocol_->way().write("into the void");
+  EXPECT_TRUE(
+      spin_reactor_until(*reactor_, [&] { return protocol_->lost_with<ConnectionLost>(); }));
+  ::close(back[1]);
+}
+
+class StdioEcho final : public Protocol {
+ public:
+  explicit StdioEcho(Reactor& reactor) : reactor_(reactor) {}
+  void data_received(BytesView data) override { transport().write(data); }
+  void connection_lost(const Failure&) override { reactor_.stop(); }
+
+ private:
+  Reactor& reactor_;
+};
+
+// In a child, whose standard input and output are pipes.
+[[noreturn]] void echo_by_stdio(const std::string& reactor_name, int input, int output) {
+  ::dup2(input, STDIN_FILENO);
+  ::dup2(output, STDOUT_FILENO);
+  ::close(input);
+  ::close(output);
+  {
+    const auto reactor = make_reactor(reactor_name);
+    reactor->call_when_running(
+        [&] { open_stdio(*reactor, std::make_shared<StdioEcho>(*reactor)); });
+    reactor->run();
+  }
+  const bool blocks = (::fcntl(STDIN_FILENO, F_GETFL) & O_NONBLOCK) == 0;
+  ::_exit(blocks ? 0 : 1);
+}
+
+TEST_P(DescriptorStreams, CarryStandardInputAndOutputAndLeaveThemAsTheyWere) {
+  int there[2] = {};
+  int back[2] = {};
+  ASSERT_EQ(::pipe2(there, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(back, O_CLOEXEC), 0);
+  const auto child = ::fork();
+  if (child == 0) {
+    ::close(there[1]);
+    ::close(back[0]);
+    echo_by_stdio(GetParam(), there[0], back[1]);
+  }
+  ::close(there[0]);
+  ::close(back[1]);
+  ASSERT_EQ(::write(there[1], "hello", 5), 5);
+  ::close(there[1]);
+  std::string heard(5, '\0');
+  ASSERT_EQ(::read(back[0], heard.data(), heard.size()), 5);
+  EXPECT_EQ(heard, "hello");
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  ::close(back[0]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, DescriptorStreams, ::testing::ValuesIn(reactor_names()),
+                         [](const auto& name) { return name.param; });
 INSTANTIATE_TEST_SUITE_P(Unix, StreamConformance, ::testing::ValuesIn(kinds<UnixSockets>("unix_")),
                          stream_kind_name);
 INSTANTIATE_TEST_SUITE_P(SocketPair, StreamConformance,

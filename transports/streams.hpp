@@ -11,9 +11,9 @@ namespace weft {
 
 /// Gives `protocol` a connection over `descriptor`, which is a connected socket or a terminal. The
 /// descriptor is the connection's from now on, and closed with it; it does not block meanwhile.
-/// `connection_made` is called before this returns. A file, which cannot be watched, loses the
-/// connection with InvalidArgument. Errors: InvalidArgument when it is no descriptor, or there is
-/// no protocol; it is closed then. NotSupportedOnThisPlatform.
+/// `connection_made` is called before this returns. What the loop cannot watch, such as a file on
+/// epoll, loses the connection with InvalidArgument. Errors: InvalidArgument when it is no
+/// descriptor, or there is no protocol; it is closed then. NotSupportedOnThisPlatform.
 void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Protocol> protocol);
 /// The same over two, such as the ends of two pipes: what `input` gives is received, and what is
 /// written goes to `output`. Ending our direction closes `output`.
