@@ -44,9 +44,10 @@ def race(options, scenarios):
 def tell(options, results):
     """The whole report, as Markdown."""
     beside = idle.ratio_beside_idle(options.folder, BESIDE, options.rounds)
+    kernel = platform.release().split("-")[0]
     today = datetime.date.today().isoformat()
     return "\n".join([
-        f"Measured on {today}: {processor()}, {os.cpu_count()} cores, Linux {platform.release()}, "
+        f"Measured on {today}: {processor()}, {os.cpu_count()} cores, Linux {kernel}, "
         f"{options.rounds} rounds.\n",
         report.race_table(results),
         report.memory_table(results),
