@@ -64,11 +64,10 @@ TEST(LineReceiver, CutsTheSameLinesHoweverTheBytesCome) {
 
 TEST(LineReceiver, GoesOnBehindALineTooLongWhereTheTestCatchesTheError) {
   const auto lines = std::make_shared<Lines>(10);
-  lines->make_connection(std::make_shared<testing::StringTransport>());
+  const auto transport = testing::connect(lines);
   EXPECT_THROW(lines->data_received(std::string(5'000, 'x')), LineTooLong);
   lines->data_received("rest\nab\n");
   EXPECT_EQ(joined(lines->heard), "<ab>");
-  lines->way().abort_connection();
 }
 
 TEST(LineReceiver, TakesADelimiterOfItsOwn) {
