@@ -54,6 +54,11 @@ class LingerTimeout : public ConnectionAborted {
  public:
   using ConnectionAborted::ConnectionAborted;
 };
+/// TLS ended without the peer's goodbye (close_notify): what came may be cut short.
+class TlsTruncated : public ConnectionLost {
+ public:
+  using ConnectionLost::ConnectionLost;
+};
 /// Nothing came or went for as long as the application allows.
 class IdleTimeout : public ConnectionAborted {
  public:
@@ -96,6 +101,16 @@ class ResolveError : public ConnectError {
  public:
   using ConnectError::ConnectError;
 };
+/// No server knows the name, or it has no record of the kind that was asked for.
+class NameNotFound : public ResolveError {
+ public:
+  using ResolveError::ResolveError;
+};
+/// No server answered within the time given.
+class ResolveTimeout : public ResolveError {
+ public:
+  using ResolveError::ResolveError;
+};
 /// The factory gave no protocol for the connection.
 class NoProtocol : public ConnectError {
  public:
@@ -115,6 +130,37 @@ class ListenError : public Error {
 class AddressInUse : public ListenError {
  public:
   using ListenError::ListenError;
+};
+
+// ---- TLS
+
+/// There is no agreement with the peer, or what it sent is no TLS.
+class TlsError : public Error {
+ public:
+  using Error::Error;
+};
+/// A certificate is not good enough, or cannot be used: the message names it and the reason.
+class CertificateError : public TlsError {
+ public:
+  using TlsError::TlsError;
+};
+/// The handshake was not done within the time given.
+class HandshakeTimeout : public TlsError {
+ public:
+  using TlsError::TlsError;
+};
+
+// ---- datagrams and processes
+
+/// A datagram is longer than the carrier can take at once.
+class MessageTooLong : public Error {
+ public:
+  using Error::Error;
+};
+/// The program could not be run.
+class SpawnError : public Error {
+ public:
+  using Error::Error;
 };
 
 // ---- results

@@ -11,6 +11,7 @@
 namespace weft {
 
 class BufferedProtocol;
+class DescriptorReceiver;
 class Transport;
 
 /// One connection's behaviour. In order: `connection_made`, any number of `data_received`, at most
@@ -46,6 +47,8 @@ class Protocol : public std::enable_shared_from_this<Protocol> {
 
   /// This protocol as one that lends its buffer, or null.
   [[nodiscard]] virtual BufferedProtocol* buffered() noexcept { return nullptr; }
+  /// This protocol as one that takes descriptors, or null.
+  [[nodiscard]] virtual DescriptorReceiver* descriptor_receiver() noexcept { return nullptr; }
 
  protected:
   /// Errors: NotConnectedError before `make_connection`.
@@ -58,6 +61,17 @@ class Protocol : public std::enable_shared_from_this<Protocol> {
   [[noreturn]] static void refuse_unconnected();
 
   std::shared_ptr<Transport> transport_;
+};
+
+/// A protocol that takes the descriptors that its peer passes over a UNIX socket: derive from this
+/// too, and override `Protocol::descriptor_receiver`.
+class DescriptorReceiver {
+ public:
+  /// The peer passed a descriptor, before the bytes that come next. It is the protocol's to close.
+  virtual void descriptor_received(int descriptor) = 0;
+
+ protected:
+  ~DescriptorReceiver() = default;
 };
 
 /// A protocol that lends the transport the memory to read into, so that bulk data is not copied.

@@ -7,9 +7,13 @@ namespace weft {
 
 namespace {
 
-[[noreturn]] void refuse_unix_sockets(std::string_view reactor) {
-  throw NotSupportedOnThisPlatform("The reactor \"" + std::string(reactor) +
-                                   "\" has no UNIX sockets here; use TCP on 127.0.0.1 instead.");
+[[noreturn]] void refuse(const Reactor& reactor, const std::string& what) {
+  throw NotSupportedOnThisPlatform("The reactor \"" + std::string(reactor.name()) + "\" has no " +
+                                   what);
+}
+
+[[noreturn]] void refuse_unix_sockets(const Reactor& reactor) {
+  refuse(reactor, "UNIX sockets here; use TCP on 127.0.0.1 instead.");
 }
 
 }  // namespace
@@ -30,12 +34,28 @@ Reactor& Reactor::current() {
 
 ListeningPort Reactor::listen_unix(std::string, std::shared_ptr<Factory>,
                                    const UnixListenOptions&) {
-  refuse_unix_sockets(name());
+  refuse_unix_sockets(*this);
 }
 
 Deferred<std::shared_ptr<Protocol>> Reactor::connect_unix(std::string, std::shared_ptr<Factory>,
                                                           const ConnectOptions&) {
-  refuse_unix_sockets(name());
+  refuse_unix_sockets(*this);
+}
+
+std::shared_ptr<DatagramTransport> Reactor::listen_udp(Port, std::shared_ptr<DatagramProtocol>,
+                                                       const DatagramOptions&) {
+  refuse(*this, "datagrams here; use another reactor.");
+}
+
+std::shared_ptr<DatagramTransport> Reactor::listen_unix_datagrams(std::string,
+                                                                  std::shared_ptr<DatagramProtocol>,
+                                                                  const DatagramOptions&) {
+  refuse(*this, "UNIX datagrams here; use UDP on 127.0.0.1 instead.");
+}
+
+std::shared_ptr<Process> Reactor::spawn_process(std::shared_ptr<ProcessProtocol>,
+                                                const ProcessOptions&) {
+  refuse(*this, "processes here; use another reactor.");
 }
 
 }  // namespace weft

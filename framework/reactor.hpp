@@ -20,6 +20,12 @@
 
 namespace weft {
 
+class DatagramProtocol;
+struct DatagramOptions;
+class DatagramTransport;
+class Process;
+struct ProcessOptions;
+class ProcessProtocol;
 class Resolver;
 class ThreadPool;
 
@@ -143,6 +149,26 @@ class Reactor : public Clock {
   virtual Deferred<std::shared_ptr<Protocol>> connect_unix(std::string path,
                                                            std::shared_ptr<Factory> factory,
                                                            const ConnectOptions& options = {});
+
+  /// Opens a UDP socket at `port` for `protocol`, which is told of each datagram; see datagram.hpp.
+  /// Errors: AddressInUse, ListenError, NotSupportedOnThisPlatform; thrown at once.
+  virtual std::shared_ptr<DatagramTransport> listen_udp(Port port,
+                                                        std::shared_ptr<DatagramProtocol> protocol,
+                                                        const DatagramOptions& options);
+  std::shared_ptr<DatagramTransport> listen_udp(Port port,
+                                                std::shared_ptr<DatagramProtocol> protocol);
+  /// The same for datagrams over a UNIX socket at `path`, which may be abstract; an empty path has
+  /// none, so that nobody can answer.
+  virtual std::shared_ptr<DatagramTransport> listen_unix_datagrams(
+      std::string path, std::shared_ptr<DatagramProtocol> protocol, const DatagramOptions& options);
+  std::shared_ptr<DatagramTransport> listen_unix_datagrams(
+      std::string path, std::shared_ptr<DatagramProtocol> protocol);
+
+  /// Runs a program, with pipes or a terminal between it and `protocol`; see process.hpp.
+  /// Errors: SpawnError when it cannot be run, InvalidArgument, NotSupportedOnThisPlatform; thrown
+  /// at once.
+  virtual std::shared_ptr<Process> spawn_process(std::shared_ptr<ProcessProtocol> protocol,
+                                                 const ProcessOptions& options);
 
   /// Calls `callback` each time the descriptor is ready, until the watch is cancelled or dropped.
   /// The descriptor stays the caller's. Errors: AlreadyWatchedError when it is watched for the same

@@ -15,6 +15,8 @@
 
 namespace weft {
 
+struct TlsInfo;
+
 /// What TCP can do and other carriers cannot.
 class TcpControl {
  public:
@@ -43,6 +45,10 @@ class UnixControl {
   /// Who connected, or listened, as the system knew it then; nothing where the connection is gone
   /// or the system does not tell.
   [[nodiscard]] virtual std::optional<PeerCredentials> peer_credentials() const = 0;
+  /// Passes a copy of `descriptor` to the peer, before the next bytes that are written; ours stays
+  /// the caller's. The peer's protocol is told by `descriptor_received` if it is a
+  /// DescriptorReceiver, and closes it otherwise. Errors: InvalidArgument when it is none.
+  virtual void send_descriptor(int descriptor) = 0;
 
  protected:
   ~UnixControl() = default;
@@ -110,6 +116,8 @@ class Transport {
 
   /// What only TCP can do, or null.
   [[nodiscard]] virtual TcpControl* tcp() noexcept { return nullptr; }
+  /// What TLS has settled with the peer, once its handshake is done; null before, and without TLS.
+  [[nodiscard]] virtual const TlsInfo* tls() const noexcept { return nullptr; }
   /// What only UNIX sockets can do, or null.
   [[nodiscard]] virtual UnixControl* unix_socket() noexcept { return nullptr; }
 };

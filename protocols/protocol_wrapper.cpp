@@ -124,6 +124,14 @@ TcpControl* ProtocolWrapper::tcp() noexcept {
   return transport().tcp();
 }
 
+const TlsInfo* ProtocolWrapper::tls() const noexcept {
+  return transport().tls();
+}
+
+UnixControl* ProtocolWrapper::unix_socket() noexcept {
+  return transport().unix_socket();
+}
+
 // ---- the factory
 
 WrappingFactory::WrappingFactory(std::shared_ptr<Factory> wrapped) : wrapped_(std::move(wrapped)) {

@@ -46,6 +46,8 @@ class ProtocolWrapper : public Protocol, public Transport {
   [[nodiscard]] bool closing() const override;
   [[nodiscard]] Clock& clock() const override;
   [[nodiscard]] TcpControl* tcp() noexcept override;
+  [[nodiscard]] const TlsInfo* tls() const noexcept override;
+  [[nodiscard]] UnixControl* unix_socket() noexcept override;
 
   /// Null once `connection_lost` has returned.
   [[nodiscard]] const std::shared_ptr<Protocol>& wrapped() const noexcept { return wrapped_; }

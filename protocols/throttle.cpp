@@ -92,6 +92,13 @@ class ThrottledTransport final : public StreamTransport {
     return carrier_gone_ ? nullptr : carrier_.tcp();
   }
 
+  [[nodiscard]] const TlsInfo* tls() const noexcept override {
+    return carrier_gone_ ? nullptr : carrier_.tls();
+  }
+  [[nodiscard]] UnixControl* unix_socket() noexcept override {
+    return carrier_gone_ ? nullptr : carrier_.unix_socket();
+  }
+
   // ---- what the carrier tells
 
   void carrier_received(BytesView data) {

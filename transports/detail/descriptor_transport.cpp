@@ -290,4 +290,8 @@ std::optional<PeerCredentials> DescriptorTransport::peer_credentials() const {
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
 
+void DescriptorTransport::send_descriptor(int) {
+  throw NotSupportedOnThisPlatform("Descriptors cannot be passed yet.");
+}
+
 }  // namespace weft::detail

@@ -45,6 +45,7 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   [[nodiscard]] Address peer() const override { return peer_; }
   [[nodiscard]] UnixControl* unix_socket() noexcept override;
   [[nodiscard]] std::optional<PeerCredentials> peer_credentials() const override;
+  void send_descriptor(int descriptor) override;
 
  private:
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
