@@ -69,6 +69,7 @@ void Listener::opened(Address address) {
   factory_->add_user();
   address_ = std::move(address);
   listening_ = true;
+  self_ = shared_from_this();
 }
 
 void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexcept {
@@ -99,8 +100,7 @@ void Listener::rest(std::error_code reason) noexcept {
           "Accepting on " + address().text() + " failed: " + reason.message() +
               "; it is tried again every 100 ms");
     }
-    rest_call_ =
-        clock_.call_later(rest_time, [self = shared_from_this()] { self->accept_again(); });
+    rest_call_ = clock_.call_later(rest_time, [this] { accept_again(); });
   } catch (...) {
     rest_ends_now_ = true;
     turn()->wake_later(shared_from_this());
@@ -114,8 +114,7 @@ void Listener::connection_closed(StreamTransport& transport) noexcept {
 
 void Listener::stop() {
   if (!std::exchange(listening_, false)) return;
-  // The port lets go of itself, and a callback may let go of the last handle.
-  const auto self = shared_from_this();
+  const auto self = std::exchange(self_, nullptr);
   rest_call_.cancel_if_active();
   close_port();
   const auto remove = [this] { factory_->remove_user(); };

@@ -17,8 +17,8 @@
 namespace weft {
 
 /// Builds protocols for accepted connections, counts them, and ends with its loop. A carrier
-/// derives from it, calls `opened` when it is bound and `accepted` for each connection, and keeps
-/// itself alive until `close_port`.
+/// derives from it, and calls `opened` when it is bound and `accepted` for each connection.
+/// Lifetime: made by std::make_shared; keeps itself alive while it listens.
 class Listener : public StreamOwner,
                  public Turn::Participant,
                  public std::enable_shared_from_this<Listener> {
@@ -43,7 +43,7 @@ class Listener : public StreamOwner,
   /// Gives a new connection its protocol, or closes it where the factory refuses.
   void accepted(const std::shared_ptr<StreamTransport>& transport) noexcept;
   /// The system has no descriptor or memory for another connection: says so once, and calls
-  /// `accept_again` after a pause. Keeps the port alive meanwhile.
+  /// `accept_again` after a pause.
   void rest(std::error_code reason) noexcept;
   /// Accepting works again: the next trouble is news.
   void rested() noexcept { short_of_resources_ = false; }
@@ -61,6 +61,8 @@ class Listener : public StreamOwner,
   void check_drained() noexcept;
 
   Clock& clock_;
+  // Nobody else need keep it while it listens.
+  std::shared_ptr<Listener> self_;
   std::shared_ptr<Factory> factory_;
   Address address_;
   std::unordered_set<StreamTransport*> open_;

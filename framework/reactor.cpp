@@ -42,6 +42,10 @@ Deferred<std::shared_ptr<Protocol>> Reactor::connect_unix(std::string, std::shar
   refuse_unix_sockets(*this);
 }
 
+ListeningPort Reactor::adopt_port(Descriptor, std::shared_ptr<Factory>) {
+  refuse(*this, "way to adopt a socket; have it listen itself.");
+}
+
 std::shared_ptr<DatagramTransport> Reactor::listen_udp(Port, std::shared_ptr<DatagramProtocol>,
                                                        const DatagramOptions&) {
   refuse(*this, "datagrams here; use another reactor.");

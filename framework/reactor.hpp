@@ -150,6 +150,11 @@ class Reactor : public Clock {
                                                            std::shared_ptr<Factory> factory,
                                                            const ConnectOptions& options = {});
 
+  /// Accepts connections on a socket that listens already, of TCP or UNIX, such as one that systemd
+  /// or a parent passed. It is the port's from now on, and closed with it, also when this throws.
+  /// Errors: ListenError when it does not listen, NotSupportedOnThisPlatform; thrown at once.
+  virtual ListeningPort adopt_port(Descriptor listening, std::shared_ptr<Factory> factory);
+
   /// Opens a UDP socket at `port` for `protocol`, which is told of each datagram; see datagram.hpp.
   /// Errors: AddressInUse, ListenError, NotSupportedOnThisPlatform; thrown at once.
   virtual std::shared_ptr<DatagramTransport> listen_udp(Port port,

@@ -15,6 +15,7 @@
 
 namespace weft {
 
+struct ProxyHeader;
 struct TlsInfo;
 
 /// What TCP can do and other carriers cannot.
@@ -118,6 +119,8 @@ class Transport {
   [[nodiscard]] virtual TcpControl* tcp() noexcept { return nullptr; }
   /// What TLS has settled with the peer, once its handshake is done; null before, and without TLS.
   [[nodiscard]] virtual const TlsInfo* tls() const noexcept { return nullptr; }
+  /// What a proxy in front of us told of its peer by the PROXY protocol; null where there is none.
+  [[nodiscard]] virtual const ProxyHeader* proxied() const noexcept { return nullptr; }
   /// What only UNIX sockets can do, or null.
   [[nodiscard]] virtual UnixControl* unix_socket() noexcept { return nullptr; }
 };

@@ -1,7 +1,7 @@
 // Refuses connections beyond a number, in all and from one peer.
 #pragma once
 
-#include "protocol_wrapper.hpp"
+#include "../framework/protocol_wrapper.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 #include "idle_timeout.hpp"
 
 #include "../framework/error.hpp"
-#include "protocol_wrapper.hpp"
+#include "../framework/protocol_wrapper.hpp"
 
 #include <string>
 #include <utility>

@@ -1,5 +1,6 @@
 #include "line_receiver.hpp"
 
+#include "../framework/protocol_wrapper.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
 
@@ -356,6 +357,32 @@ TEST(LineReceiver, SendsLinesInOnePiece) {
   const auto transport = testing::connect(lines);
   transport->deliver("a\nb\nc\n");
   EXPECT_EQ(transport->flushes(), std::vector<std::string>{"a\r\nb\r\nc\r\n"});
+}
+
+TEST(LineReceiver, IsChangedByNoWrapperAroundIt) {
+  class Quitting final : public LineReceiver {
+   public:
+    explicit Quitting(std::vector<std::string>& heard) : heard_(heard) {}
+    void line_received(std::string_view line) override {
+      heard_.emplace_back(line);
+      if (line == "quit") transport().lose_connection();
+      send_line(line);
+    }
+
+   private:
+    std::vector<std::string>& heard_;
+  };
+  const std::string input = "one\r\ntwo\r\nquit\r\nafter\r\n";
+  for (std::size_t size = 1; size <= input.size(); ++size) {
+    std::vector<std::string> heard;
+    const auto transport =
+        testing::connect(std::make_shared<ProtocolWrapper>(std::make_shared<Quitting>(heard)));
+    for (std::size_t from = 0; from < input.size(); from += size) {
+      transport->deliver(input.substr(from, size));
+    }
+    EXPECT_EQ(heard, (std::vector<std::string>{"one", "two", "quit"})) << size;
+    EXPECT_EQ(transport->value(), "one\r\ntwo\r\n") << size;
+  }
 }
 
 }  // namespace

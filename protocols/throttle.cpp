@@ -1,8 +1,8 @@
 #include "throttle.hpp"
 
 #include "../framework/error.hpp"
+#include "../framework/protocol_wrapper.hpp"
 #include "../framework/stream_transport.hpp"
-#include "protocol_wrapper.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -97,6 +97,9 @@ class ThrottledTransport final : public StreamTransport {
   }
   [[nodiscard]] UnixControl* unix_socket() noexcept override {
     return carrier_gone_ ? nullptr : carrier_.unix_socket();
+  }
+  [[nodiscard]] const ProxyHeader* proxied() const noexcept override {
+    return carrier_gone_ ? nullptr : carrier_.proxied();
   }
 
   // ---- what the carrier tells

@@ -1,6 +1,6 @@
 #include "traffic_log.hpp"
 
-#include "protocol_wrapper.hpp"
+#include "../framework/protocol_wrapper.hpp"
 
 #include <algorithm>
 #include <array>

@@ -23,4 +23,8 @@ void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
 /// program's own open, though input that was read is gone.
 void open_stdio(Reactor& reactor, std::shared_ptr<Protocol> protocol);
 
+/// A port whose one connection is over standard input and output: has `factory` build a protocol
+/// for it, and then listens no more. Errors: NotSupportedOnThisPlatform.
+ListeningPort listen_stdio(Reactor& reactor, std::shared_ptr<Factory> factory);
+
 }  // namespace weft

@@ -61,6 +61,13 @@ class AsioReactor final : public BasicReactor {
         ->start(options);
   }
 #ifdef __linux__
+  ListeningPort adopt_port(Descriptor listening, std::shared_ptr<Factory> factory) override {
+    turn().check_thread();
+    auto port = passed_port(listening);
+    const bool is_unix = port.address.family() == Address::Family::unix_socket;
+    return is_unix ? adopted<UnixListener>(*this, std::move(port), std::move(factory))
+                   : adopted<TcpListener>(*loop_, std::move(port), std::move(factory));
+  }
   ListeningPort listen_unix(std::string path, std::shared_ptr<Factory> factory,
                             const UnixListenOptions& options) override {
     turn().check_thread();
@@ -82,6 +89,14 @@ class AsioReactor final : public BasicReactor {
   }
 
  private:
+#ifdef __linux__
+  template <class PortListener, class Owner>
+  ListeningPort adopted(Owner& owner, PassedPort port, std::shared_ptr<Factory> factory) {
+    auto listener = std::make_shared<PortListener>(owner, std::move(factory));
+    listener->adopt(std::move(port));
+    return ListeningPort(std::move(listener));
+  }
+#endif
   void wait(std::optional<TimePoint> until) override {
     loop_->wait(until);
   }

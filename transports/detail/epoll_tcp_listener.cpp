@@ -36,14 +36,23 @@ TcpListener::~TcpListener() {
 
 void TcpListener::open(Port port, const ListenOptions& options) {
   Tcp::acceptor acceptor(loop_->io);
-  auto host = open_port(acceptor, port, options);
+  begin(acceptor, open_port(acceptor, port, options));
+}
+
+void TcpListener::adopt(PassedPort port) {
+  Tcp::acceptor acceptor(loop_->io);
+  auto host = port.address;
+  adopt_port(acceptor, std::move(port));
+  begin(acceptor, std::move(host));
+}
+
+void TcpListener::begin(Tcp::acceptor& acceptor, Address host) {
   acceptor.native_non_blocking(true);
   // What is accepted on Linux inherits it.
   acceptor.set_option(Tcp::no_delay(true));
   one_address_ = !acceptor.local_endpoint().address().is_unspecified();
   descriptor_ = acceptor.release();
   opened(std::move(host));
-  self_ = Listener::shared_from_this();
   accept_again();
 }
 
@@ -63,7 +72,7 @@ void TcpListener::stop_waiting() noexcept {
 }
 
 void TcpListener::ready(std::uint32_t) noexcept {
-  const auto self = self_;
+  const auto self = Listener::shared_from_this();
   const auto error = accept_some(
       descriptor_, [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
         Tcp::endpoint endpoint;
@@ -96,8 +105,6 @@ void TcpListener::close_port() noexcept {
   if (descriptor_ < 0) return;
   stop_waiting();
   ::close(std::exchange(descriptor_, -1));
-  // Whoever calls this keeps it until the call is over.
-  self_.reset();
 }
 
 }  // namespace weft::detail::epoll

@@ -3,6 +3,7 @@
 
 #include "../../framework/listener.hpp"
 #include "asio_loop.hpp"
+#include "passed_port.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -18,18 +19,19 @@ class TcpListener final : public Listener, private Polled {
 
   /// Binds, listens and begins to accept. Errors: AddressInUse, ListenError.
   void open(Port port, const ListenOptions& options);
+  /// The same with a socket that listens already.
+  void adopt(PassedPort port);
 
  private:
   void ready(std::uint32_t events) noexcept override;
   void close_port() noexcept override;
   void accept_again() noexcept override;
 
+  void begin(Tcp::acceptor& acceptor, Address host);
   void take(int descriptor, const Tcp::endpoint& peer) noexcept;
   void stop_waiting() noexcept;
 
   std::shared_ptr<AsioLoop> loop_;
-  // Nobody else need keep it while it listens.
-  std::shared_ptr<Listener> self_;
   int descriptor_ = -1;
   bool polled_ = false;
   // Bound to one address, which is then that of every connection's end here.

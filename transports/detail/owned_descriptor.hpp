@@ -23,6 +23,7 @@ class OwnedDescriptor {
 
   [[nodiscard]] int get() const noexcept { return descriptor_; }
   [[nodiscard]] bool open() const noexcept { return descriptor_ >= 0; }
+  [[nodiscard]] int release() noexcept { return std::exchange(descriptor_, -1); }
   void close() noexcept {
     if (open()) ::close(std::exchange(descriptor_, -1));
   }

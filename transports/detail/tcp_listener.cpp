@@ -17,9 +17,23 @@ TcpListener::TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory)
 TcpListener::~TcpListener() = default;
 
 void TcpListener::open(Port port, const ListenOptions& options) {
-  auto host = open_port(acceptor_, port, options);
+  begin(open_port(acceptor_, port, options));
+}
+
+#ifdef __linux__
+void TcpListener::adopt(PassedPort port) {
+  auto host = port.address;
+  adopt_port(acceptor_, std::move(port));
+  begin(std::move(host));
+}
+#endif
+
+void TcpListener::begin(Address host) {
+  // io_uring waits where a socket blocks; one that was passed may be either way.
 #ifndef WEFT_BACKEND_IO_URING
   acceptor_.non_blocking(true);
+#else
+  acceptor_.native_non_blocking(false);
 #endif
   opened(std::move(host));
   accept_again();

@@ -9,6 +9,9 @@
 
 #include "../../framework/listener.hpp"
 #include "asio_loop.hpp"
+#ifdef __linux__
+#include "passed_port.hpp"
+#endif
 
 #include <memory>
 
@@ -21,11 +24,16 @@ class TcpListener final : public Listener {
 
   /// Binds, listens and begins to accept. Errors: AddressInUse, ListenError.
   void open(Port port, const ListenOptions& options);
+#ifdef __linux__
+  /// The same with a socket that listens already.
+  void adopt(PassedPort port);
+#endif
 
  private:
   void close_port() noexcept override;
   void accept_again() noexcept override;
 
+  void begin(Address host);
   void accept_done(const ErrorCode& error);
   std::shared_ptr<TcpListener> self() {
     return std::static_pointer_cast<TcpListener>(Listener::shared_from_this());

@@ -86,8 +86,18 @@ void UnixListener::open(std::string path, const UnixListenOptions& options) {
   bind(options);
   const int backlog = options.backlog > 0 ? options.backlog : SOMAXCONN;
   if (::listen(socket_.get(), backlog) != 0) refuse(errno, "try another path.");
-  opened(Address::unix_socket(path_));
-  self_ = Listener::shared_from_this();
+  begin(Address::unix_socket(path_));
+}
+
+void UnixListener::adopt(PassedPort port) {
+  path_ = port.address.path();
+  socket_ = std::move(port.descriptor);
+  ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
+  begin(std::move(port.address));
+}
+
+void UnixListener::begin(Address address) {
+  opened(std::move(address));
   accept_again();
 }
 
@@ -147,7 +157,7 @@ void UnixListener::accept_again() noexcept {
 }
 
 void UnixListener::ready() noexcept {
-  const auto self = self_;
+  const auto self = Listener::shared_from_this();
   const auto error =
       accept_some(socket_.get(), [this](int descriptor, const sockaddr_storage&, socklen_t) {
         take(descriptor);
@@ -182,8 +192,6 @@ void UnixListener::close_port() noexcept {
     ::unlink((path_ + ".lock").c_str());
     lock_.close();
   }
-  // Whoever calls this keeps it until the call is over.
-  self_.reset();
 }
 
 // ---- connecting

@@ -5,6 +5,7 @@
 #include "../../framework/listener.hpp"
 #include "../../framework/reactor.hpp"
 #include "owned_descriptor.hpp"
+#include "passed_port.hpp"
 
 #include <memory>
 #include <string>
@@ -20,6 +21,8 @@ class UnixListener final : public Listener {
 
   /// Errors: AddressInUse, ListenError.
   void open(std::string path, const UnixListenOptions& options);
+  /// Takes a socket that listens already; the file, where there is one, stays another's.
+  void adopt(PassedPort port);
 
  private:
   void close_port() noexcept override;
@@ -30,12 +33,11 @@ class UnixListener final : public Listener {
   void remove_stale();
   [[noreturn]] void refuse(int code, const std::string& advice) const;
   [[nodiscard]] bool abstract() const noexcept { return path_.front() == '\0'; }
+  void begin(Address address);
   void ready() noexcept;
   void take(int descriptor) noexcept;
 
   Reactor& reactor_;
-  // Nobody else need keep it while it listens.
-  std::shared_ptr<Listener> self_;
   std::string path_;
   OwnedDescriptor lock_;
   OwnedDescriptor socket_;

@@ -1,9 +1,9 @@
 // A protocol around another one, and a factory around another one: what policies are made of.
 #pragma once
 
-#include "../framework/factory.hpp"
-#include "../framework/protocol.hpp"
-#include "../framework/transport.hpp"
+#include "factory.hpp"
+#include "protocol.hpp"
+#include "transport.hpp"
 
 #include <memory>
 #include <span>
@@ -49,8 +49,16 @@ class ProtocolWrapper : public Protocol, public Transport {
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
   [[nodiscard]] UnixControl* unix_socket() noexcept override;
 
+  [[nodiscard]] const ProxyHeader* proxied() const noexcept override;
+
   /// Null once `connection_lost` has returned.
   [[nodiscard]] const std::shared_ptr<Protocol>& wrapped() const noexcept { return wrapped_; }
+
+ protected:
+  /// For one that is given its protocol later, by `wrap`; it overrides all that may come before.
+  ProtocolWrapper() noexcept;
+  /// Wraps `protocol`, and gives it the connection that is there.
+  void wrap(std::shared_ptr<Protocol> protocol);
 
  private:
   std::shared_ptr<Protocol> wrapped_;

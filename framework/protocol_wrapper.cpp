@@ -1,7 +1,7 @@
 #include "protocol_wrapper.hpp"
 
-#include "../framework/error.hpp"
-#include "../framework/turn.hpp"
+#include "error.hpp"
+#include "turn.hpp"
 
 #include <utility>
 
@@ -11,7 +11,13 @@ ProtocolWrapper::ProtocolWrapper(std::shared_ptr<Protocol> wrapped) : wrapped_(s
   if (wrapped_ == nullptr) throw InvalidArgument("A wrapper was given no protocol; pass one.");
 }
 
+ProtocolWrapper::ProtocolWrapper() noexcept = default;
 ProtocolWrapper::~ProtocolWrapper() = default;
+
+void ProtocolWrapper::wrap(std::shared_ptr<Protocol> protocol) {
+  wrapped_ = std::move(protocol);
+  ProtocolWrapper::connection_made();
+}
 
 // ---- what the transport tells
 
@@ -130,6 +136,10 @@ const TlsInfo* ProtocolWrapper::tls() const noexcept {
 
 UnixControl* ProtocolWrapper::unix_socket() noexcept {
   return transport().unix_socket();
+}
+
+const ProxyHeader* ProtocolWrapper::proxied() const noexcept {
+  return transport().proxied();
 }
 
 // ---- the factory

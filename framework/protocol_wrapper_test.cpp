@@ -3,7 +3,7 @@
 #include "../testing/accumulating_protocol.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
-#include "line_receiver.hpp"
+#include "error.hpp"
 
 #include <gtest/gtest.h>
 
@@ -107,32 +107,6 @@ TEST_F(ProtocolWrapperTest, CountsThePausesOfBoth) {
   inner_->way().resume_producing();
   transport_->settle();
   EXPECT_EQ(inner_->data, "x");
-}
-
-TEST(ProtocolWrapper, ChangesNothingForALineReceiver) {
-  class Lines final : public LineReceiver {
-   public:
-    explicit Lines(std::vector<std::string>& heard) : heard_(heard) {}
-    void line_received(std::string_view line) override {
-      heard_.emplace_back(line);
-      if (line == "quit") transport().lose_connection();
-      send_line(line);
-    }
-
-   private:
-    std::vector<std::string>& heard_;
-  };
-  const std::string input = "one\r\ntwo\r\nquit\r\nafter\r\n";
-  for (std::size_t size = 1; size <= input.size(); ++size) {
-    std::vector<std::string> heard;
-    const auto transport =
-        testing::connect(std::make_shared<ProtocolWrapper>(std::make_shared<Lines>(heard)));
-    for (std::size_t from = 0; from < input.size(); from += size) {
-      transport->deliver(input.substr(from, size));
-    }
-    EXPECT_EQ(heard, (std::vector<std::string>{"one", "two", "quit"})) << size;
-    EXPECT_EQ(transport->value(), "one\r\ntwo\r\n") << size;
-  }
 }
 
 TEST(ProtocolWrapper, GivesABufferedProtocolItsBytesThroughItsBuffer) {

@@ -1,0 +1,213 @@
+#include "endpoint_kinds.hpp"
+
+#include "../proxy_protocol.hpp"
+#include "../streams.hpp"
+#include "../systemd.hpp"
+
+#include <utility>
+
+#ifdef __linux__
+#include <fcntl.h>
+#endif
+
+namespace weft::detail {
+
+namespace {
+
+// ---- TCP
+
+ListenOptions listen_options(EndpointArguments& arguments) {
+  ListenOptions options;
+  if (const auto interface = arguments.named("interface")) {
+    if (!Address::parse(interface->text, 0)) {
+      arguments.refuse(*interface, "an interface is a numeric address such as 127.0.0.1 or [::1].");
+    }
+    options.interface = interface->text;
+  }
+  if (const auto backlog = arguments.named("backlog")) {
+    const auto number = arguments.number(*backlog);
+    if (number > 1'000'000) arguments.refuse(*backlog, "this is more than a system can hold.");
+    options.backlog = static_cast<int>(number);
+  }
+  if (const auto reuse = arguments.named("reuse_port")) {
+    options.reuse_port = arguments.yes_or_no(*reuse);
+  }
+  if (const auto only = arguments.named("ipv6_only")) {
+    options.ipv6_only = arguments.yes_or_no(*only);
+  }
+  return options;
+}
+
+std::unique_ptr<ServerEndpoint> tcp_server(Reactor& reactor, EndpointArguments& arguments) {
+  const auto port = arguments.port(arguments.required("port"));
+  const auto options = listen_options(arguments);
+  return server_endpoint([&reactor, port, options](std::shared_ptr<Factory> factory) {
+    return reactor.listen_tcp(port, std::move(factory), options);
+  });
+}
+
+// An address with or without a port: "127.0.0.1", "[127.0.0.1:4000]", "[[::1]:4000]".
+Address bind_address(EndpointArguments& arguments, const EndpointArgument& argument) {
+  if (const auto address = Address::parse(argument.text, 0)) return *address;
+  const std::string_view text = argument.text;
+  const auto colon = text.rfind(':');
+  if (colon != std::string_view::npos) {
+    auto host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    const auto port =
+        arguments.port({std::string(text.substr(colon + 1)), argument.position, argument.length});
+    if (const auto address = Address::parse(host, port)) return *address;
+  }
+  arguments.refuse(argument, "what is bound to is a numeric address such as 192.0.2.1.");
+}
+
+ConnectOptions connect_options(EndpointArguments& arguments) {
+  ConnectOptions options;
+  if (const auto timeout = arguments.named("timeout")) {
+    options.timeout = arguments.seconds(*timeout);
+  }
+  if (const auto bind = arguments.named("bind")) {
+    options.bind_address = bind_address(arguments, *bind);
+  }
+  return options;
+}
+
+std::string host_in(EndpointArguments& arguments) {
+  auto host = arguments.required("host");
+  if (host.text.empty()) arguments.refuse(host, "a host is a name or an address.");
+  return std::move(host.text);
+}
+
+std::unique_ptr<ClientEndpoint> tcp_client(Reactor& reactor, EndpointArguments& arguments) {
+  const auto host = host_in(arguments);
+  const auto port = arguments.port(arguments.required("port"));
+  const auto options = connect_options(arguments);
+  return client_endpoint([&reactor, host, port, options](std::shared_ptr<Factory> factory) {
+    return reactor.connect_tcp(host, port, std::move(factory), options);
+  });
+}
+
+// ---- UNIX sockets
+
+// A path, or an abstract name with @ in front, as systemd and socat write it.
+std::string path_in(EndpointArguments& arguments) {
+  auto path = arguments.required("path");
+  if (path.text.empty()) arguments.refuse(path, "a path has at least one character.");
+  if (path.text.front() == '@') path.text.front() = '\0';
+  return std::move(path.text);
+}
+
+std::unique_ptr<ServerEndpoint> unix_server(Reactor& reactor, EndpointArguments& arguments) {
+  const auto path = path_in(arguments);
+  UnixListenOptions options;
+  if (const auto mode = arguments.named("mode")) options.mode = arguments.octal_number(*mode);
+  if (const auto backlog = arguments.named("backlog")) {
+    options.backlog = static_cast<int>(arguments.number(*backlog) & 0xfffff);
+  }
+  return server_endpoint([&reactor, path, options](std::shared_ptr<Factory> factory) {
+    return reactor.listen_unix(path, std::move(factory), options);
+  });
+}
+
+std::unique_ptr<ClientEndpoint> unix_client(Reactor& reactor, EndpointArguments& arguments) {
+  const auto path = path_in(arguments);
+  ConnectOptions options;
+  if (const auto timeout = arguments.named("timeout")) {
+    options.timeout = arguments.seconds(*timeout);
+  }
+  return client_endpoint([&reactor, path, options](std::shared_ptr<Factory> factory) {
+    return reactor.connect_unix(path, std::move(factory), options);
+  });
+}
+
+// ---- what is open already
+
+std::unique_ptr<ServerEndpoint> stdio_server(Reactor& reactor, EndpointArguments&) {
+  return server_endpoint([&reactor](std::shared_ptr<Factory> factory) {
+    return listen_stdio(reactor, std::move(factory));
+  });
+}
+
+std::unique_ptr<ServerEndpoint> systemd_server(Reactor& reactor, EndpointArguments& arguments) {
+  if (const auto name = arguments.named("name")) {
+    return server_endpoint([&reactor, name = name->text](std::shared_ptr<Factory> factory) {
+      return listen_systemd(reactor, name, std::move(factory));
+    });
+  }
+  const auto index = arguments.optional("index");
+  const std::size_t number = index ? arguments.number(*index) : 0;
+  return server_endpoint([&reactor, number](std::shared_ptr<Factory> factory) {
+    return listen_systemd(reactor, number, std::move(factory));
+  });
+}
+
+// A copy is listened on, so that it can be done again.
+ListeningPort listen_on_copy([[maybe_unused]] Reactor& reactor, [[maybe_unused]] int descriptor,
+                             [[maybe_unused]] std::shared_ptr<Factory> factory) {
+#ifdef __linux__
+  return reactor.adopt_port(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3), std::move(factory));
+#else
+  throw NotSupportedOnThisPlatform(
+      "Descriptors cannot be passed to programs here; have the reactor listen itself.");
+#endif
+}
+
+std::unique_ptr<ServerEndpoint> descriptor_server(Reactor& reactor, EndpointArguments& arguments) {
+  const auto given = arguments.required("descriptor");
+  const auto number = arguments.number(given);
+  if (number > INT32_MAX) arguments.refuse(given, "there is no such descriptor.");
+  const int descriptor = static_cast<int>(number);
+  return server_endpoint([&reactor, descriptor](std::shared_ptr<Factory> factory) {
+    return listen_on_copy(reactor, descriptor, std::move(factory));
+  });
+}
+
+// ---- around others
+
+Duration header_timeout(EndpointArguments& arguments) {
+  const auto given = arguments.named("header_timeout");
+  return given ? arguments.seconds(*given) : BehindProxyOptions().header_timeout;
+}
+
+std::unique_ptr<ServerEndpoint> proxied_server(Reactor& reactor, EndpointArguments& arguments) {
+  BehindProxyOptions options;
+  options.header_timeout = header_timeout(arguments);
+  if (const auto trusted = arguments.named("trusted")) {
+    options.trusted.clear();
+    for (const EndpointArgument& one : arguments.list(*trusted)) {
+      const auto network = Network::parse(one.text);
+      if (!network) {
+        arguments.refuse(one, "\"" + one.text +
+                                  "\" is no network; write one as 10.0.0.0/8 or [::1], with a "
+                                  "comma between two.");
+      }
+      options.trusted.push_back(*network);
+    }
+  }
+  const auto inner = arguments.endpoint_within();
+  return behind_proxy(server_from_string(reactor, inner.text), std::move(options));
+}
+
+std::unique_ptr<ClientEndpoint> announcing_client(Reactor& reactor, EndpointArguments& arguments) {
+  auto version = ProxyVersion::v2;
+  if (const auto given = arguments.named("version")) {
+    const auto number = arguments.number(*given);
+    if (number != 1 && number != 2) arguments.refuse(*given, "the PROXY protocol has 1 and 2.");
+    version = static_cast<ProxyVersion>(number);
+  }
+  const auto inner = arguments.endpoint_within();
+  return announcing(client_from_string(reactor, inner.text), version);
+}
+
+}  // namespace
+
+std::map<std::string, ServerEndpointBuilder> built_in_servers() {
+  return {{"tcp", tcp_server},         {"unix", unix_server},     {"stdio", stdio_server},
+          {"systemd", systemd_server}, {"fd", descriptor_server}, {"haproxy", proxied_server}};
+}
+
+std::map<std::string, ClientEndpointBuilder> built_in_clients() {
+  return {{"tcp", tcp_client}, {"unix", unix_client}, {"haproxy", announcing_client}};
+}
+
+}  // namespace weft::detail
