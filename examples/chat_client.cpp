@@ -47,13 +47,12 @@ class Client : public weft::LineReceiver {
 
 int main(int argc, char** argv) try {
   Plan plan;
-  Example example("Talks to a chat server.", 7778);
+  Example example(Example::Role::client, "Talks to a chat server.", 7778);
   example.add_option("--name", plan.name, "Who to be");
   example.add_option("--say", plan.lines, "A line to say; may be repeated");
   example.add_option("--until", plan.until, "Stay until somebody says this");
   return example.run(argc, argv, [&] {
-    example.connect(example.host(), example.port(),
-                    weft::factory_for<Client>(std::ref(example), std::cref(plan)));
+    example.connect(weft::factory_for<Client>(std::ref(example), std::cref(plan)));
   });
 } catch (...) {
   return report_exception();

@@ -103,7 +103,7 @@ void Room::say_it() {
 
 int main(int argc, char** argv) try {
   Room room;
-  Example example("Tells everybody what anybody says, line by line.", 7778);
+  Example example(Example::Role::server, "Tells everybody what anybody says, line by line.", 7778);
   bool self_test = false;
   example.add_flag("--self-test", self_test, "Talk to itself for a moment, then end");
   return example.run(argc, argv, [&] {

@@ -58,12 +58,11 @@ class Client : public weft::Protocol {
 
 int main(int argc, char** argv) try {
   Plan plan;
-  Example example("Measures how long an echo takes.", 7777);
+  Example example(Example::Role::client, "Measures how long an echo takes.", 7777);
   example.add_option("--message", plan.message, "What to send");
   example.add_count("--count", plan.count, "How many times");
   return example.run(argc, argv, [&] {
-    example.connect(example.host(), example.port(),
-                    weft::factory_for<Client>(std::ref(example), std::cref(plan)));
+    example.connect(weft::factory_for<Client>(std::ref(example), std::cref(plan)));
   });
 } catch (...) {
   return report_exception();

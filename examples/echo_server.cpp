@@ -18,7 +18,7 @@ class Echo : public weft::Protocol {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Example example("Sends back whatever it is sent.", 7777);
+  Example example(Example::Role::server, "Sends back whatever it is sent.", 7777);
   bool self_test = false;
   example.add_flag("--self-test", self_test, "Talk to itself for a moment, then end");
   return example.run(argc, argv, [&] {

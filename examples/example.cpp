@@ -17,7 +17,7 @@ const std::terminate_handler default_terminate =
 
 #include <CLI/CLI.hpp>
 
-Example::Example(const std::string& description, weft::Port default_port)
+Example::Example(Role role, const std::string& description, weft::Port default_port)
     : app_(std::make_unique<CLI::App>(description)), port_(default_port) {
   std::set_terminate(default_terminate);
   std::string names;
@@ -27,7 +27,14 @@ Example::Example(const std::string& description, weft::Port default_port)
   }
   add_option("--host", host_, "Address, numeric where it is listened on");
   add_option("--port", port_, "TCP port; 0 listens on a free one");
-  app_->add_option("--unix", unix_path_, "Path of a UNIX socket to listen on instead");
+  if (role == Role::server) {
+    app_->add_option("--listen", listen_to_,
+                     "Where to listen instead, such as tcp:8080, unix:/run/x or stdio:; may be "
+                     "repeated");
+  } else {
+    app_->add_option("--connect", connect_to_,
+                     "Where to connect to instead, such as tcp:example.org:80 or unix:/run/x");
+  }
   app_->add_option("--reactor", reactor_name_, "The event loop, one of: " + names);
 }
 
@@ -66,18 +73,34 @@ int Example::run(int argc, char** argv, const std::function<void()>& start) {
   return status_.value_or(0);
 }
 
-weft::ListeningPort Example::listen(std::shared_ptr<weft::Factory> factory) {
-  weft::ListenOptions options;
-  options.interface = host_;
-  auto port = unix_path_.empty() ? reactor_->listen_tcp(port_, std::move(factory), options)
-                                 : reactor_->listen_unix(unix_path_, std::move(factory));
-  say("listening on " + port.address().text());
-  return port;
+weft::ListeningPort Example::listen(const std::shared_ptr<weft::Factory>& factory) {
+  if (listen_to_.empty()) {
+    const auto host = "interface=" + weft::escape_endpoint_value(host_);
+    listen_to_ = {"tcp:" + std::to_string(port_) + ":" + host};
+  }
+  std::vector<weft::ListeningPort> ports;
+  std::vector<weft::Deferred<void>> ends;
+  for (const auto& endpoint : listen_to_) {
+    ports.push_back(weft::listen(*reactor_, endpoint, factory).take_result().value().value());
+    ends.push_back(ports.back().drained());
+    // Standard output is a connection's own then.
+    const bool stdio = ports.back().address() == weft::Address();
+    if (!stdio) say("listening on " + ports.back().address().text());
+  }
+  weft::gather_results(std::move(ends))
+      .add_callbacks([this] { finish(0); }, [](const weft::Failure&) {});
+  return ports.front();
 }
 
-void Example::connect(const std::string& host, weft::Port port,
-                      std::shared_ptr<weft::Factory> factory) {
-  const auto ended = reactor_->connect_tcp(host, port, std::move(factory))
+void Example::connect(std::shared_ptr<weft::Factory> factory) {
+  connect(connect_to_.empty()
+              ? "tcp:" + weft::escape_endpoint_value(host_) + ":" + std::to_string(port_)
+              : connect_to_,
+          std::move(factory));
+}
+
+void Example::connect(std::string_view endpoint, std::shared_ptr<weft::Factory> factory) {
+  const auto ended = weft::connect(*reactor_, endpoint, std::move(factory))
                          .add_errback([this](const weft::Failure& failure) {
                            finish(1, failure.message());
                            return std::shared_ptr<weft::Protocol>();
@@ -98,6 +121,8 @@ void say(std::string_view line) {
 int report_exception() noexcept {
   try {
     throw;
+  } catch (const weft::EndpointError& error) {
+    std::fprintf(stderr, "%s\n%s\n", error.what(), error.picture().c_str());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
   } catch (...) {

@@ -15,10 +15,11 @@ namespace CLI {
 class App;
 }
 
-/// A program with --host, --port, --unix, --reactor and --help.
+/// A program with --host, --port, --listen or --connect, --reactor and --help.
 class Example {
  public:
-  Example(const std::string& description, weft::Port default_port);
+  enum class Role { server, client };
+  Example(Role role, const std::string& description, weft::Port default_port);
   ~Example();
 
   /// Further options, which `run` reads into what they are given.
@@ -29,18 +30,18 @@ class Example {
   void add_option(const std::string& name, weft::Port& port, const std::string& help);
   void add_count(const std::string& name, std::size_t& count, const std::string& help);
 
-  const std::string& host() const { return host_; }
-  weft::Port port() const { return port_; }
   weft::Reactor& reactor() { return *reactor_; }
 
   /// Reads the options, calls `start` and runs the reactor until it is stopped. The exit status.
   int run(int argc, char** argv, const std::function<void()>& start);
 
-  /// Listens at --host and --port, or at --unix, and says where.
-  weft::ListeningPort listen(std::shared_ptr<weft::Factory> factory);
+  /// Listens at each --listen, or at --host and --port, and says where. Gives the first port; the
+  /// program ends when none of them can bring another connection.
+  weft::ListeningPort listen(const std::shared_ptr<weft::Factory>& factory);
 
-  /// Connects, and ends the program when that fails.
-  void connect(const std::string& host, weft::Port port, std::shared_ptr<weft::Factory> factory);
+  /// Connects to --connect, or to --host and --port, and ends the program when that fails.
+  void connect(std::shared_ptr<weft::Factory> factory);
+  void connect(std::string_view endpoint, std::shared_ptr<weft::Factory> factory);
 
   /// Stops the reactor, and says why unless that goes without saying. The first exit status counts.
   void finish(int status, std::string_view why = "");
@@ -48,7 +49,8 @@ class Example {
  private:
   std::unique_ptr<CLI::App> app_;
   std::string host_ = "127.0.0.1";
-  std::string unix_path_;
+  std::vector<std::string> listen_to_;
+  std::string connect_to_;
   std::string reactor_name_;
   weft::Port port_;
   std::optional<int> status_;

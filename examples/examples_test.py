@@ -36,7 +36,7 @@ def serving_unix(program, *arguments):
     """The program listening on a UNIX socket of its own; gives its path."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/socket"
-        process = subprocess.Popen([PROGRAMS / program, "--unix", path, *map(str, arguments)],
+        process = subprocess.Popen([PROGRAMS / program, "--listen", f"unix:{path}", *map(str, arguments)],
                                    stdout=subprocess.PIPE, text=True)
         try:
             process.stdout.readline()
@@ -50,7 +50,8 @@ def serving_unix(program, *arguments):
 @contextlib.contextmanager
 def serving(program, *arguments):
     """The program listening on a free port; gives its process and its port."""
-    process = subprocess.Popen([PROGRAMS / program, "--port", "0", *map(str, arguments)],
+    where = [] if "--listen" in arguments else ["--port", "0"]
+    process = subprocess.Popen([PROGRAMS / program, *where, *map(str, arguments)],
                                stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
@@ -151,6 +152,85 @@ class Echo(unittest.TestCase):
         with serving("echo_server") as (_, echo), \
                 serving("port_forwarder", "--to", echo) as (_, port):
             self.assertEqual(converse(port, request), request)
+
+
+class Endpoints(unittest.TestCase):
+    def test_a_server_listens_on_several_at_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/socket"
+            with serving("echo_server", "--listen", "tcp:0:interface=127.0.0.1", "--listen",
+                         f"unix:{path}:mode=600") as (process, port):
+                self.assertIn(path, process.stdout.readline())
+                self.assertEqual(converse(port, b"hello"), b"hello")
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.connect(path)
+                    self.assertEqual(converse_on(connection, b"hello"), b"hello")
+
+    def test_standard_input_and_output_are_one(self):
+        ran = run("echo_server", "--listen", "stdio:", input="hello\n")
+        self.assertEqual((ran.returncode, ran.stdout), (0, "hello\n"))
+
+    def test_a_client_connects_to_one(self):
+        with serving_unix("echo_server") as path:
+            ran = run("echo_client", "--connect", f"unix:{path}")
+            self.assertEqual(ran.returncode, 0, ran.stdout)
+
+    def test_a_bad_one_is_pointed_at(self):
+        ran = run("echo_server", "--listen", "tcp:7x")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("tcp:7x\n    ^~\n", ran.stdout)
+
+
+@contextlib.contextmanager
+def haproxy(configuration, accepts=""):
+    """HAProxy in front of what the configuration says; gives its port."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listening:
+        path = pathlib.Path(folder, "haproxy.cfg")
+        path.write_text(
+            "defaults\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n"
+            f"frontend f\n  bind fd@{listening.fileno()} {accepts}\n{configuration}")
+        process = subprocess.Popen(["haproxy", "-db", "-f", str(path)],
+                                   pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            process.kill()
+            process.wait()
+
+
+@unittest.skipUnless(shutil.which("haproxy"), "haproxy is not installed")
+class HAProxy(unittest.TestCase):
+    # Says who it believes its client is.
+    WHO = ("  mode http\n  http-request return status 200 content-type text/plain "
+           'lf-string "%ci %cp"\n')
+
+    def test_tells_an_echo_server_of_its_clients_in_both_versions(self):
+        request = bytes(range(256)) * 1000
+        for reactor in reactors():
+            for sends in ("send-proxy", "send-proxy-v2"):
+                with self.subTest(reactor=reactor, sends=sends), \
+                        serving("echo_server", "--reactor", reactor, "--listen",
+                                "haproxy:tcp:0:interface=127.0.0.1") as (_, echo), \
+                        haproxy("  default_backend b\nbackend b\n"
+                                f"  server s 127.0.0.1:{echo} {sends}\n") as port:
+                    self.assertEqual(converse(port, request), request)
+
+    def test_without_a_header_is_refused(self):
+        with serving("echo_server", "--listen", "haproxy:tcp:0:interface=127.0.0.1") as (_, echo), \
+                haproxy("  default_backend b\nbackend b\n"
+                        f"  server s 127.0.0.1:{echo}\n") as port:
+            with contextlib.suppress(OSError):
+                self.assertEqual(converse(port, b"hello"), b"")
+
+    def test_believes_the_proxy_in_both_versions(self):
+        for version in (1, 2):
+            with self.subTest(version=version), \
+                    haproxy(self.WHO, "accept-proxy") as backend, \
+                    serving("proxy", "--to", f"tcp:127.0.0.1:{backend}", "--announce",
+                            version) as (_, port), connect(port) as connection:
+                who = "%s %d" % connection.getsockname()
+                answer = converse_on(connection, b"GET / HTTP/1.0\r\n\r\n")
+                self.assertTrue(answer.endswith(who.encode()), answer)
 
 
 class Chat(unittest.TestCase):

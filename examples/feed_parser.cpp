@@ -34,7 +34,7 @@ class FeedProtocol : public weft::Protocol {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Example example("Prints the trades of a market feed.", 7780);
+  Example example(Example::Role::server, "Prints the trades of a market feed.", 7780);
   return example.run(argc, argv, [&] { example.listen(weft::factory_for<FeedProtocol>()); });
 } catch (...) {
   return report_exception();

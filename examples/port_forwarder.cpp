@@ -5,7 +5,8 @@
 #include <string>
 
 int main(int argc, char** argv) try {
-  Example example("Passes each connection on to another port, as fast as the slower side.", 7779);
+  Example example(Example::Role::server,
+                  "Passes each connection on to another port, as fast as the slower side.", 7779);
   std::string to_host = "127.0.0.1";
   weft::Port to_port = 0;
   example.add_option("--to-host", to_host, "Whom to pass it on to");

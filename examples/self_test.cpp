@@ -102,7 +102,9 @@ void begin_self_test(Example& example, const weft::Address& server, std::size_t 
   auto test = std::make_shared<SelfTest>(example, clients, std::move(script));
   example.reactor().set_shutdown_deadline(1s);
   example.reactor().call_later(4s, [test] { test->fail("the self-test took more than 4 s"); });
+  const auto endpoint =
+      "tcp:" + weft::escape_endpoint_value(server.host()) + ":" + std::to_string(server.port());
   for (std::size_t i = 0; i < clients; ++i) {
-    example.connect(server.host(), server.port(), weft::factory_for<Client>(test));
+    example.connect(endpoint, weft::factory_for<Client>(test));
   }
 }

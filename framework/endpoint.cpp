@@ -1,5 +1,7 @@
 #include "endpoint.hpp"
 
+#include "protocol_wrapper.hpp"
+
 #include <utility>
 
 namespace weft {
@@ -9,6 +11,23 @@ namespace {
 std::shared_ptr<Factory> as_it_is(std::shared_ptr<Factory> factory) {
   return factory;
 }
+
+// Remembers what it built last: what a policy that is put around it builds is not what the user
+// connects for.
+class RememberingFactory final : public WrappingFactory {
+ public:
+  using WrappingFactory::WrappingFactory;
+  [[nodiscard]] const std::shared_ptr<Protocol>& built() const noexcept { return built_; }
+  void forget() noexcept { built_ = nullptr; }
+
+ private:
+  std::shared_ptr<Protocol> wrap(std::shared_ptr<Protocol> protocol, const Address&) override {
+    built_ = protocol;
+    return protocol;
+  }
+
+  std::shared_ptr<Protocol> built_;
+};
 
 class FunctionServer final : public ServerEndpoint {
  public:
@@ -60,7 +79,15 @@ Deferred<std::shared_ptr<Protocol>> ClientEndpoint::connect(std::shared_ptr<Fact
 
 Deferred<std::shared_ptr<Protocol>> ClientEndpoint::connect(
     std::shared_ptr<Factory> factory, const FactoryWrapper& next_to_the_wire) {
-  return maybe_deferred([&] { return start(std::move(factory), next_to_the_wire); });
+  return maybe_deferred([&] {
+    const auto remembering = std::make_shared<RememberingFactory>(std::move(factory));
+    return start(remembering, next_to_the_wire)
+        .add_callback([remembering](const std::shared_ptr<Protocol>&) {
+          auto built = remembering->built();
+          remembering->forget();
+          return built;
+        });
+  });
 }
 
 std::unique_ptr<ServerEndpoint> server_endpoint(

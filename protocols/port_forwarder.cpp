@@ -2,7 +2,6 @@
 
 #include "../framework/error.hpp"
 #include "../framework/logging.hpp"
-#include "../framework/transport.hpp"
 
 #include <utility>
 
@@ -46,18 +45,17 @@ class Side : public Protocol {
 
 class Incoming final : public Side {
  public:
-  Incoming(Reactor& reactor, std::string host, Port port, ConnectOptions options)
-      : reactor_(reactor), host_(std::move(host)), port_(port), options_(std::move(options)) {}
+  explicit Incoming(ForwardTarget target) : target_(std::move(target)) {}
 
   void connection_made() override {
     // Nothing is read before there is somewhere to write it.
     transport().pause_producing();
     const auto self = std::static_pointer_cast<Incoming>(shared_from_this());
-    auto connecting =
-        reactor_.connect_tcp(host_, port_, factory_for<Side>(), options_)
-            .add_callbacks(
-                [self](const std::shared_ptr<Protocol>& target) { self->connected(target); },
-                [self](const Failure& failure) { self->failed(failure); });
+    // What the connect gives may be around it.
+    const auto side = std::make_shared<Side>();
+    auto connecting = target_(transport(), factory_from([side] { return side; }))
+                          .add_callbacks([self, side](const auto&) { self->connected(side); },
+                                         [self](const Failure& failure) { self->failed(failure); });
     connecting_ = connecting.canceller();
   }
   void connection_lost(const Failure& reason) override {
@@ -67,8 +65,7 @@ class Incoming final : public Side {
   }
 
  private:
-  void connected(const std::shared_ptr<Protocol>& target) {
-    auto side = std::static_pointer_cast<Side>(target);
+  void connected(std::shared_ptr<Side> side) {
     if (lost_) {
       side->way().abort_connection();
       return;
@@ -83,22 +80,24 @@ class Incoming final : public Side {
     transport().abort_connection();
   }
 
-  Reactor& reactor_;
-  std::string host_;
-  Port port_;
-  ConnectOptions options_;
+  ForwardTarget target_;
   Canceller connecting_;
   bool lost_ = false;
 };
 
 }  // namespace
 
+PortForwarderFactory::PortForwarderFactory(ForwardTarget target) : target_(std::move(target)) {}
+
 PortForwarderFactory::PortForwarderFactory(Reactor& reactor, std::string host, Port port,
                                            ConnectOptions options)
-    : reactor_(reactor), host_(std::move(host)), port_(port), options_(std::move(options)) {}
+    : PortForwarderFactory([&reactor, host = std::move(host), port, options = std::move(options)](
+                               Transport&, std::shared_ptr<Factory> factory) {
+        return reactor.connect_tcp(host, port, std::move(factory), options);
+      }) {}
 
 std::shared_ptr<Protocol> PortForwarderFactory::build_protocol(const Address&) {
-  return std::make_shared<Incoming>(reactor_, host_, port_, options_);
+  return std::make_shared<Incoming>(target_);
 }
 
 }  // namespace weft

@@ -220,16 +220,9 @@ class AnnouncingClient final : public ClientEndpoint {
  private:
   Deferred<std::shared_ptr<Protocol>> start(std::shared_ptr<Factory> factory,
                                             const FactoryWrapper& next_to_the_wire) override {
-    return endpoint_
-        ->connect(std::move(factory),
-                  [&](std::shared_ptr<Factory> inner) {
-                    return next_to_the_wire(announcing(std::move(inner), version_));
-                  })
-        .add_callback([](std::shared_ptr<Protocol> protocol) {
-          // Whoever connected wants what its factory built.
-          const auto* const ours = dynamic_cast<const Announcing*>(protocol.get());
-          return ours != nullptr ? ours->wrapped() : protocol;
-        });
+    return endpoint_->connect(std::move(factory), [&](std::shared_ptr<Factory> inner) {
+      return next_to_the_wire(announcing(std::move(inner), version_));
+    });
   }
 
   std::unique_ptr<ClientEndpoint> endpoint_;
