@@ -5,12 +5,10 @@
 #ifdef __linux__
 
 #include "detail/descriptor_transport.hpp"
+#include "detail/socket_address.hpp"
 
-#include <cstring>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 
@@ -20,43 +18,16 @@ namespace {
 
 using detail::DescriptorTransport;
 using detail::OwnedDescriptor;
+using detail::SocketAddress;
 using detail::UsedDescriptor;
-
-Address address_from(const sockaddr_storage& storage, socklen_t size) {
-  if (storage.ss_family == AF_INET) {
-    sockaddr_in in{};
-    std::memcpy(&in, &storage, sizeof in);
-    std::array<std::uint8_t, 4> octets;
-    std::memcpy(octets.data(), &in.sin_addr, octets.size());
-    return Address::ipv4(octets, ntohs(in.sin_port));
-  }
-  if (storage.ss_family == AF_INET6) {
-    sockaddr_in6 in{};
-    std::memcpy(&in, &storage, sizeof in);
-    std::array<std::uint8_t, 16> octets;
-    std::memcpy(octets.data(), &in.sin6_addr, octets.size());
-    return Address::ipv6(octets, ntohs(in.sin6_port), in.sin6_scope_id);
-  }
-  if (storage.ss_family == AF_UNIX) {
-    sockaddr_un un{};
-    std::memcpy(&un, &storage, sizeof un);
-    const auto length = static_cast<std::size_t>(size) - offsetof(sockaddr_un, sun_path);
-    std::string path(un.sun_path, length);
-    // A path ends with a NUL, an abstract name begins with one.
-    if (!path.empty() && path.front() != '\0') path.resize(std::strlen(path.c_str()));
-    return Address::unix_socket(std::move(path));
-  }
-  return {};
-}
 
 using Ask = int (*)(int, sockaddr*, socklen_t*);
 
 // What `ask` tells of a socket; nothing for what is none.
 Address told(Ask ask, int descriptor) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (ask(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  return address_from(storage, size);
+  SocketAddress address;
+  if (ask(descriptor, address.data(), address.size_to_fill()) != 0) return {};
+  return address.address();
 }
 
 void begin(const std::shared_ptr<DescriptorTransport>& transport,

@@ -1,5 +1,6 @@
 #include "../../framework/basic_reactor.hpp"
 #include "../../framework/logging.hpp"
+#include "../../transports/detail/asio_datagram_port.hpp"
 #include "../../transports/detail/asio_loop.hpp"
 #include "../../transports/detail/tcp_connector.hpp"
 #include "../../transports/detail/tcp_listener.hpp"
@@ -60,7 +61,25 @@ class AsioReactor final : public BasicReactor {
     return std::make_shared<TcpConnector>(*loop_, std::move(factory), std::move(host), port)
         ->start(options);
   }
+  std::shared_ptr<DatagramTransport> listen_udp(Port port,
+                                                std::shared_ptr<DatagramProtocol> protocol,
+                                                const DatagramOptions& options) override {
+    turn().check_thread();
+    auto transport = make_datagram_port(*loop_, options);
+    transport->open_udp(port);
+    transport->start(std::move(protocol));
+    return transport;
+  }
 #ifdef __linux__
+  std::shared_ptr<DatagramTransport> listen_unix_datagrams(
+      std::string path, std::shared_ptr<DatagramProtocol> protocol,
+      const DatagramOptions& options) override {
+    turn().check_thread();
+    auto transport = make_datagram_port(*loop_, options);
+    transport->open_unix(std::move(path));
+    transport->start(std::move(protocol));
+    return transport;
+  }
   ListeningPort listen_unix(std::string path, std::shared_ptr<Factory> factory,
                             const UnixListenOptions& options) override {
     turn().check_thread();
