@@ -1,5 +1,6 @@
 #include "../../framework/basic_reactor.hpp"
 #include "../../framework/logging.hpp"
+#include "../../transports/detail/asio_datagram_port.hpp"
 #include "../../transports/detail/asio_loop.hpp"
 #include "../../transports/detail/tcp_connector.hpp"
 #include "../../transports/detail/tcp_listener.hpp"
@@ -60,6 +61,15 @@ class AsioReactor final : public BasicReactor {
     return std::make_shared<TcpConnector>(*loop_, std::move(factory), std::move(host), port)
         ->start(options);
   }
+  std::shared_ptr<DatagramTransport> listen_udp(Port port,
+                                                std::shared_ptr<DatagramProtocol> protocol,
+                                                const DatagramOptions& options) override {
+    turn().check_thread();
+    auto transport = make_datagram_port(*loop_, options);
+    transport->open_udp(port);
+    transport->start(std::move(protocol));
+    return transport;
+  }
 #ifdef __linux__
   ListeningPort adopt_port(Descriptor listening, std::shared_ptr<Factory> factory) override {
     turn().check_thread();
@@ -67,6 +77,15 @@ class AsioReactor final : public BasicReactor {
     const bool is_unix = port.address.family() == Address::Family::unix_socket;
     return is_unix ? adopted<UnixListener>(*this, std::move(port), std::move(factory))
                    : adopted<TcpListener>(*loop_, std::move(port), std::move(factory));
+  }
+  std::shared_ptr<DatagramTransport> listen_unix_datagrams(
+      std::string path, std::shared_ptr<DatagramProtocol> protocol,
+      const DatagramOptions& options) override {
+    turn().check_thread();
+    auto transport = make_datagram_port(*loop_, options);
+    transport->open_unix(std::move(path));
+    transport->start(std::move(protocol));
+    return transport;
   }
   ListeningPort listen_unix(std::string path, std::shared_ptr<Factory> factory,
                             const UnixListenOptions& options) override {

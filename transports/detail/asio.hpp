@@ -34,6 +34,7 @@ inline io_uring_sqe* weft_io_uring_get_sqe(io_uring* ring) noexcept {
 #endif
 
 #include "../../framework/address.hpp"
+#include "socket_address.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -48,14 +49,7 @@ using Tcp = net::ip::tcp;
 using ErrorCode = boost::system::error_code;
 
 inline Address to_address(const Tcp::endpoint& endpoint) {
-  const auto& ip = endpoint.address();
-  if (ip.is_v4()) return Address::ipv4(ip.to_v4().to_bytes(), endpoint.port());
-  const auto v6 = ip.to_v6();
-  if (v6.is_v4_mapped()) {
-    const auto v4 = net::ip::make_address_v4(net::ip::v4_mapped, v6);
-    return Address::ipv4(v4.to_bytes(), endpoint.port());
-  }
-  return Address::ipv6(v6.to_bytes(), endpoint.port(), static_cast<std::uint32_t>(v6.scope_id()));
+  return detail::to_address(endpoint.data(), endpoint.size());
 }
 
 inline Tcp::endpoint to_endpoint(const Address& address) {

@@ -1,69 +1,153 @@
 #include "socket_address.hpp"
 
+#include "../../framework/error.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <netinet/in.h>
 #include <string>
+
+#ifndef _WIN32
 #include <sys/un.h>
-#include <utility>
+#endif
 
 namespace weft::detail {
 
 namespace {
 
-Address from_ipv6(const sockaddr_in6& in) {
-  const Port port = ntohs(in.sin6_port);
-  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) {
-    std::array<std::uint8_t, 4> octets;
-    std::copy_n(in.sin6_addr.s6_addr + 12, octets.size(), octets.begin());
-    return Address::ipv4(octets, port);
-  }
-  std::array<std::uint8_t, 16> octets;
-  std::memcpy(octets.data(), &in.sin6_addr, octets.size());
-  return Address::ipv6(octets, port, in.sin6_scope_id);
+template <class System>
+System read_as(const void* data) noexcept {
+  System address{};
+  std::memcpy(&address, data, sizeof address);
+  return address;
 }
 
-Address from_unix(const sockaddr_un& un, socklen_t size) {
-  const auto start = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path));
-  std::string path(un.sun_path, size > start ? size - start : 0);
+Address from_ipv4(const sockaddr_in& in) {
+  std::array<std::uint8_t, 4> octets;
+  std::memcpy(octets.data(), &in.sin_addr, octets.size());
+  return Address::ipv4(octets, ntohs(in.sin_port));
+}
+
+Address from_ipv6(const sockaddr_in6& in) {
+  std::array<std::uint8_t, 16> octets;
+  std::memcpy(octets.data(), &in.sin6_addr, octets.size());
+  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) {
+    return Address::ipv4({octets[12], octets[13], octets[14], octets[15]}, ntohs(in.sin6_port));
+  }
+  return Address::ipv6(octets, ntohs(in.sin6_port), in.sin6_scope_id);
+}
+
+sockaddr_in to_ipv4(const Address& address) {
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(address.port());
+  std::memcpy(&in.sin_addr, address.octets().data(), sizeof in.sin_addr);
+  return in;
+}
+
+sockaddr_in6 to_ipv6(const std::array<std::uint8_t, 16>& octets, const Address& address) {
+  sockaddr_in6 in{};
+  in.sin6_family = AF_INET6;
+  in.sin6_port = htons(address.port());
+  in.sin6_scope_id = address.scope_id();
+  std::memcpy(&in.sin6_addr, octets.data(), sizeof in.sin6_addr);
+  return in;
+}
+
+#ifndef _WIN32
+Address from_unix(const void* data, std::size_t size) {
+  constexpr auto before_path = offsetof(sockaddr_un, sun_path);
+  std::string path;
+  if (size > before_path) {
+    path.assign(static_cast<const char*>(data) + before_path, size - before_path);
+  }
   // A path ends with a NUL, an abstract name begins with one.
   if (!path.empty() && path.front() != '\0') path.resize(std::strlen(path.c_str()));
   return Address::unix_socket(std::move(path));
 }
 
-template <class T>
-T read_as(const sockaddr_storage& storage) {
-  T address{};
-  std::memcpy(&address, &storage, sizeof address);
-  return address;
+socklen_t write_unix(const std::string& path, sockaddr_storage& storage) {
+  sockaddr_un address{};
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    throw InvalidArgument("The path of a UNIX socket has 1 to " +
+                          std::to_string(sizeof address.sun_path - 1) + " bytes; this has " +
+                          std::to_string(path.size()) + ".");
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  std::memcpy(&storage, &address, sizeof address);
+  // An abstract name ends where its size says, a path with a NUL.
+  const bool abstract = path.front() == '\0';
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
+}
+#endif
+
+template <class System>
+socklen_t write_as(const System& address, sockaddr_storage& storage) noexcept {
+  std::memcpy(&storage, &address, sizeof address);
+  return sizeof address;
 }
 
 }  // namespace
 
-Address to_address(const sockaddr_storage& storage, socklen_t size) {
-  switch (storage.ss_family) {
-    case AF_INET: {
-      const auto in = read_as<sockaddr_in>(storage);
-      std::array<std::uint8_t, 4> octets;
-      std::memcpy(octets.data(), &in.sin_addr, octets.size());
-      return Address::ipv4(octets, ntohs(in.sin_port));
-    }
-    case AF_INET6:
-      return from_ipv6(read_as<sockaddr_in6>(storage));
-    case AF_UNIX:
-      return from_unix(read_as<sockaddr_un>(storage), size);
-    default:
-      return {};
+SocketAddress::SocketAddress(const Address& address) {
+  switch (address.family()) {
+    case Address::Family::ipv4:
+      size_ = write_as(to_ipv4(address), storage_);
+      return;
+    case Address::Family::ipv6:
+      size_ = write_as(to_ipv6(address.octets(), address), storage_);
+      return;
+    case Address::Family::unix_socket:
+#ifndef _WIN32
+      size_ = write_unix(address.path(), storage_);
+      return;
+#endif
+    case Address::Family::none:
+      break;
   }
+  throw InvalidArgument("\"" + address.text() + "\" is no address of a socket here.", address);
 }
 
-Address address_of(AskForAddress ask, int descriptor) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (ask(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  return to_address(storage, size);
+SocketAddress SocketAddress::for_ipv6(const Address& address) {
+  if (address.family() != Address::Family::ipv4) return SocketAddress(address);
+  std::array<std::uint8_t, 16> octets{};
+  octets[10] = octets[11] = 0xff;
+  std::copy_n(address.octets().begin(), 4, octets.begin() + 12);
+  SocketAddress mapped;
+  mapped.size_ = write_as(to_ipv6(octets, address), mapped.storage_);
+  return mapped;
 }
+
+Address SocketAddress::address() const {
+  return to_address(&storage_, static_cast<std::size_t>(size_));
+}
+
+Address to_address(const void* data, std::size_t size) {
+  constexpr auto family_end = offsetof(sockaddr, sa_family) + sizeof(sockaddr::sa_family);
+  if (size < family_end) return {};
+  decltype(sockaddr::sa_family) family = 0;
+  std::memcpy(&family, static_cast<const char*>(data) + offsetof(sockaddr, sa_family),
+              sizeof family);
+  if (family == AF_INET && size >= sizeof(sockaddr_in)) {
+    return from_ipv4(read_as<sockaddr_in>(data));
+  }
+  if (family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
+    return from_ipv6(read_as<sockaddr_in6>(data));
+  }
+#ifndef _WIN32
+  if (family == AF_UNIX) return from_unix(data, size);
+#endif
+  return {};
+}
+
+#ifndef _WIN32
+Address address_of(AskForAddress ask, int descriptor) {
+  SocketAddress address;
+  if (ask(descriptor, address.data(), address.size_to_fill()) != 0) return {};
+  return address.address();
+}
+#endif
 
 }  // namespace weft::detail

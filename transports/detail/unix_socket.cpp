@@ -4,15 +4,11 @@
 #include "../../framework/logging.hpp"
 #include "accepting.hpp"
 #include "descriptor_transport.hpp"
+#include "socket_address.hpp"
 
 #include <cerrno>
-#include <cstddef>
-#include <cstring>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <utility>
 
 namespace weft::detail {
@@ -22,39 +18,12 @@ namespace {
 // How often a port whose queue is full is tried again; the system tells nobody of room in it.
 constexpr auto full_queue_pause = std::chrono::milliseconds(10);
 
-class UnixAddress {
- public:
-  /// Errors: InvalidArgument.
-  explicit UnixAddress(const std::string& path) {
-    if (path.empty() || path.size() >= sizeof address_.sun_path) {
-      throw InvalidArgument("The path of a UNIX socket has 1 to " +
-                            std::to_string(sizeof address_.sun_path - 1) + " bytes; this has " +
-                            std::to_string(path.size()) + ".");
-    }
-    address_.sun_family = AF_UNIX;
-    std::memcpy(address_.sun_path, path.data(), path.size());
-    // An abstract name ends where its size says, a path with a NUL.
-    const bool abstract = path.front() == '\0';
-    size_ =
-        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
-  }
-  [[nodiscard]] const sockaddr* data() const noexcept {
-    return reinterpret_cast<const sockaddr*>(&address_);
-  }
-  [[nodiscard]] socklen_t size() const noexcept { return size_; }
-
- private:
-  sockaddr_un address_{};
-  socklen_t size_;
-};
-
 OwnedDescriptor make_socket() noexcept {
   return OwnedDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
 // Zero, or why not.
-int connect_at_once(const OwnedDescriptor& socket, const std::string& path) {
-  const UnixAddress address(path);
+int connect_at_once(const OwnedDescriptor& socket, const SocketAddress& address) {
   return ::connect(socket.get(), address.data(), address.size()) == 0 ? 0 : errno;
 }
 
@@ -69,28 +38,15 @@ UnixListener::~UnixListener() {
   UnixListener::close_port();
 }
 
-void UnixListener::refuse(int code, const std::string& advice) const {
-  const auto address = Address::unix_socket(path_);
-  const std::error_code error(code, std::system_category());
-  const auto text = address.text() + " cannot be listened on: " + error.message() + "; " + advice;
-  if (code == EADDRINUSE) throw AddressInUse(text, address, error);
-  throw ListenError(text, address, error);
-}
-
 void UnixListener::open(std::string path, const UnixListenOptions& options) {
-  path_ = std::move(path);
-  const UnixAddress checked(path_);
   socket_ = make_socket();
-  if (!socket_.open()) refuse(errno, "close other descriptors first.");
-  if (!abstract()) lock();
-  bind(options);
+  binding_.bind(socket_.get(), std::move(path), options.mode);
   const int backlog = options.backlog > 0 ? options.backlog : SOMAXCONN;
-  if (::listen(socket_.get(), backlog) != 0) refuse(errno, "try another path.");
-  begin(Address::unix_socket(path_));
+  if (::listen(socket_.get(), backlog) != 0) binding_.refuse(errno, "try another path.");
+  begin(binding_.address());
 }
 
 void UnixListener::adopt(PassedPort port) {
-  path_ = port.address.path();
   socket_ = std::move(port.descriptor);
   ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
   begin(std::move(port.address));
@@ -99,53 +55,6 @@ void UnixListener::adopt(PassedPort port) {
 void UnixListener::begin(Address address) {
   opened(std::move(address));
   accept_again();
-}
-
-// The lock beside the socket's file says that somebody lives: who has it may remove the file.
-void UnixListener::lock() {
-  const auto name = path_ + ".lock";
-  for (;;) {
-    OwnedDescriptor lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock.open()) refuse(errno, "check that its directory exists and may be written to.");
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-      refuse(EADDRINUSE, "stop who listens there, or choose another path.");
-    }
-    struct stat ours {};
-    struct stat there {};
-    const bool same = ::fstat(lock.get(), &ours) == 0 && ::stat(name.c_str(), &there) == 0 &&
-                      ours.st_ino == there.st_ino;
-    // Else it was removed by its last owner between our two calls.
-    if (!same) continue;
-    lock_ = std::move(lock);
-    return;
-  }
-}
-
-void UnixListener::bind(const UnixListenOptions& options) {
-  const UnixAddress address(path_);
-  // Before the file is there, so that nobody comes in meanwhile; and again, whatever umask says.
-  if (options.mode) ::fchmod(socket_.get(), *options.mode);
-  int code = ::bind(socket_.get(), address.data(), address.size()) == 0 ? 0 : errno;
-  if (code == EADDRINUSE && !abstract()) {
-    remove_stale();
-    code = ::bind(socket_.get(), address.data(), address.size()) == 0 ? 0 : errno;
-  }
-  if (code == EADDRINUSE) refuse(code, "stop who listens there, or choose another name.");
-  if (code != 0) refuse(code, "check that its directory exists and may be written to.");
-  bound_ = true;
-  if (options.mode && !abstract() && ::chmod(path_.c_str(), *options.mode) != 0) {
-    refuse(errno, "check the mode.");
-  }
-}
-
-// The file of a program that is dead; one that answers lives, though it has no lock of ours.
-void UnixListener::remove_stale() {
-  struct stat status {};
-  if (::lstat(path_.c_str(), &status) != 0) return;
-  if (!S_ISSOCK(status.st_mode)) {
-    refuse(ENOTSOCK, "a file of another kind is there; remove it, or choose another path.");
-  }
-  if (connect_at_once(make_socket(), path_) == ECONNREFUSED) ::unlink(path_.c_str());
 }
 
 void UnixListener::accept_again() noexcept {
@@ -187,11 +96,7 @@ void UnixListener::take(int descriptor) noexcept {
 void UnixListener::close_port() noexcept {
   watch_.cancel();
   socket_.close();
-  if (std::exchange(bound_, false) && !abstract()) ::unlink(path_.c_str());
-  if (lock_.open()) {
-    ::unlink((path_ + ".lock").c_str());
-    lock_.close();
-  }
+  binding_.release();
 }
 
 // ---- connecting
@@ -206,7 +111,7 @@ std::string UnixConnector::target() const {
 }
 
 Deferred<std::shared_ptr<Protocol>> UnixConnector::start(const ConnectOptions& options) {
-  const UnixAddress checked(address_.path());
+  const SocketAddress checked(address_);
   auto outcome = begin();
   timeout_ = clock().call_later(options.timeout, [self = self()] { self->timed_out(); });
   // Nothing is told inside the call that begins it, however soon it is known.
@@ -226,7 +131,7 @@ void UnixConnector::try_in(Duration pause) {
 
 void UnixConnector::attempt() {
   auto socket = make_socket();
-  const int code = socket.open() ? connect_at_once(socket, address_.path()) : errno;
+  const int code = socket.open() ? connect_at_once(socket, SocketAddress(address_)) : errno;
   if (code == 0) {
     connected(std::make_shared<DescriptorTransport>(reactor_, UsedDescriptor(std::move(socket)),
                                                     Address::unix_socket(""), address_));

@@ -1,4 +1,4 @@
-// UNIX sockets by path or abstract name: listening, with the file and its lock, and connecting.
+// UNIX sockets by path or abstract name: listening and connecting.
 #pragma once
 
 #include "../../framework/connect_attempt.hpp"
@@ -6,6 +6,7 @@
 #include "../../framework/reactor.hpp"
 #include "owned_descriptor.hpp"
 #include "passed_port.hpp"
+#include "unix_binding.hpp"
 
 #include <memory>
 #include <string>
@@ -28,21 +29,14 @@ class UnixListener final : public Listener {
   void close_port() noexcept override;
   void accept_again() noexcept override;
 
-  void lock();
-  void bind(const UnixListenOptions& options);
-  void remove_stale();
-  [[noreturn]] void refuse(int code, const std::string& advice) const;
-  [[nodiscard]] bool abstract() const noexcept { return path_.front() == '\0'; }
   void begin(Address address);
   void ready() noexcept;
   void take(int descriptor) noexcept;
 
   Reactor& reactor_;
-  std::string path_;
-  OwnedDescriptor lock_;
+  UnixBinding binding_;
   OwnedDescriptor socket_;
   Watch watch_;
-  bool bound_ = false;
 };
 
 /// One attempt to connect: at once, or as soon as there is room in the port's queue.
