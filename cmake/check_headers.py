@@ -18,8 +18,8 @@ import subprocess
 import sys
 import time
 
-HIDDEN = ["boost/asio.hpp", "boost/beast.hpp", "openssl/ssl.h", "spdlog/spdlog.h", "fmt/format.h"]
-FORBIDDEN = re.compile(r"/(boost|openssl|spdlog|fmt|liburing)(/|\.h)")
+HIDDEN = ["boost/asio.hpp", "boost/beast.hpp", "openssl/ssl.h", "ares.h", "spdlog/spdlog.h", "fmt/format.h"]
+FORBIDDEN = re.compile(r"/(boost|openssl|spdlog|fmt|liburing|ares)(/|\.h)")
 GTEST = re.compile(r"/(gtest|gmock)/")
 
 

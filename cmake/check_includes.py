@@ -21,7 +21,7 @@ LAYERS = {
 }
 THIRD_PARTY = {
     "framework": {"spdlog"},
-    "transports": {"asio", "openssl", "os"},
+    "transports": {"asio", "openssl", "cares", "os"},
     "reactor": {"asio", "os"},
     "protocols": {"codec"},
     "testing": set(),
@@ -31,6 +31,7 @@ FAMILIES = [
     ("codec", re.compile(r"(boost/beast|nghttp2)/|boost/beast\.hpp")),
     ("asio", re.compile(r"boost/|liburing\.h")),
     ("openssl", re.compile(r"openssl/")),
+    ("cares", re.compile(r"ares(_\w+)?\.h$")),
     ("googletest", re.compile(r"(gtest|gmock)/")),
     ("compiler", re.compile(r"(cxxabi|execinfo|[a-z]+intrin)\.h$")),
     ("std", re.compile(r"[a-z_]+$")),

@@ -17,8 +17,6 @@ constexpr std::size_t max_spare_thread_calls = 1024;
 
 }  // namespace
 
-Resolver::~Resolver() = default;
-
 BasicReactor::BasicReactor() : events_(std::make_unique<detail::SystemEvents>()) {
   turn().set_reactor(this);
 }

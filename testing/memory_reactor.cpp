@@ -3,6 +3,7 @@
 #include "../framework/census.hpp"
 #include "../framework/connect_attempt.hpp"
 #include "../framework/error.hpp"
+#include "../framework/happy_eyeballs.hpp"
 #include "../framework/listener.hpp"
 #include "../framework/turn.hpp"
 
@@ -78,7 +79,7 @@ class MemoryReactor::Port final : public Listener {
   ListenOptions options_;
 };
 
-class MemoryReactor::Connector final : public ConnectAttempt {
+class MemoryReactor::Connector final : public ConnectAttempt, private HappyEyeballs::Attempts {
  public:
   Connector(MemoryReactor& reactor, std::shared_ptr<Factory> factory, std::string host,
             weft::Port port, const ConnectOptions& options)
@@ -116,7 +117,7 @@ class MemoryReactor::Connector final : public ConnectAttempt {
   }
   void end_attempt() noexcept override {
     timeout_.cancel_if_active();
-    lookup_.cancel();
+    if (race_ != nullptr) race_->cancel();
     std::erase_if(reactor_.waiting_, [this](const auto& each) { return each.get() == this; });
   }
   void timed_out() {
@@ -124,35 +125,36 @@ class MemoryReactor::Connector final : public ConnectAttempt {
   }
 
   void resolve() {
-    if (const auto address = Address::parse(host_, port_)) {
-      try_each({*address});
-      return;
+    HappyEyeballsOptions options;
+    const auto numeric = Address::parse(host_, port_);
+    if (options_.bind_address && !numeric) options.only = options_.bind_address->family();
+    race_ = HappyEyeballs::make(reactor_, *this, target(), options);
+    if (numeric) {
+      race_->start({*numeric});
+    } else {
+      race_->start(reactor_.resolver(), host_, port_);
     }
-    auto lookup = maybe_deferred([this] { return reactor_.resolver().resolve(host_, port_); })
-                      .add_callbacks(
-                          [self = self()](const std::vector<Address>& addresses) {
-                            if (!self->over()) self->try_each(addresses);
-                          },
-                          [self = self()](const Failure& failure) { self->failed(failure); });
-    lookup_ = lookup.canceller();
   }
-  void try_each(const std::vector<Address>& addresses) {
+  void start_attempt(std::size_t attempt, const Address& address) override {
     if (options_.bind_address && !is_here(*options_.bind_address)) {
-      failed(
-          Failure(BindError("Connecting to " + target() + " from " + options_.bind_address->text() +
-                                " failed: that is no address of this machine.",
-                            *options_.bind_address)));
+      race_->failed(attempt, Failure(BindError("Connecting to " + target() + " from " +
+                                                   options_.bind_address->text() +
+                                                   " failed: that is no address of this machine.",
+                                               *options_.bind_address)));
+    } else if (reactor_.silent_.contains(address.host())) {
       return;
+    } else if (reactor_.find_port(address) == nullptr) {
+      race_->failed(attempt, Failure(ConnectionRefused("Connecting to " + address.text() +
+                                                           " failed: nobody listens there.",
+                                                       address)));
+    } else {
+      reached_ = address;
+      race_->succeeded(attempt);
     }
-    for (const auto& address : addresses) {
-      if (reactor_.join(self(), address)) return;
-    }
-    failed(addresses.empty()
-               ? Failure(ResolveError("\"" + host_ + "\" has no address; check the name."))
-               : Failure(ConnectionRefused(
-                     "Connecting to " + addresses.back().text() + " failed: nobody listens there.",
-                     addresses.back())));
   }
+  void abandon_attempt(std::size_t) noexcept override {}
+  void race_won(std::size_t) override { reactor_.join(self(), reached_); }
+  void race_lost(Failure reason) override { failed(std::move(reason)); }
   std::shared_ptr<Connector> self() {
     return std::static_pointer_cast<Connector>(shared_from_this());
   }
@@ -162,7 +164,8 @@ class MemoryReactor::Connector final : public ConnectAttempt {
   weft::Port port_;
   ConnectOptions options_;
   DelayedCall timeout_;
-  Canceller lookup_;
+  std::shared_ptr<HappyEyeballs> race_;
+  Address reached_;
 };
 
 class MemoryReactor::MemoryWatcher final : public Watch::Watcher {
@@ -275,9 +278,8 @@ Deferred<std::shared_ptr<Protocol>> MemoryReactor::connect_tcp(std::string host,
   return connector->start(connects_ == Connects::to_ports);
 }
 
-bool MemoryReactor::join(const std::shared_ptr<Connector>& connector, const Address& address) {
+void MemoryReactor::join(const std::shared_ptr<Connector>& connector, const Address& address) {
   const auto port = find_port(address);
-  if (port == nullptr) return false;
   const auto& bound = connector->options().bind_address;
   const auto near = free_address(bound && !is_everywhere(*bound) ? *bound : with_port(address, 0));
   auto [client, server] =
@@ -285,7 +287,6 @@ bool MemoryReactor::join(const std::shared_ptr<Connector>& connector, const Addr
   backlog_.emplace_back(port, std::move(server));
   connector->joined(client);
   ends_.push_back(client);
-  return true;
 }
 
 std::vector<MemoryReactor::PendingConnect> MemoryReactor::connects() const {
@@ -325,6 +326,14 @@ void MemoryReactor::PendingConnect::fail(Failure reason) const {
 
 void MemoryReactor::add_name(std::string name, std::vector<Address> addresses) {
   names_->add(std::move(name), std::move(addresses));
+}
+
+void MemoryReactor::add_silent_host(std::string host) {
+  const auto address = Address::parse(host, 0);
+  if (!address) {
+    throw InvalidArgument("\"" + host + "\" is no numeric host, so it cannot be silent.");
+  }
+  silent_.insert(address->host());
 }
 
 // ---- descriptors

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,10 @@ class MemoryReactor : public BasicReactor {
   /// What `name` shall resolve to; ports are filled in.
   void add_name(std::string name, std::vector<Address> addresses);
 
+  /// Nobody answers at the numeric address `host`: connects to it wait for their time limit.
+  /// Errors: InvalidArgument for what is no address.
+  void add_silent_host(std::string host);
+
   /// The descriptor is ready: calls who watches it. False when nobody does.
   bool make_ready(Descriptor descriptor, Interest interest);
 
@@ -90,7 +95,7 @@ class MemoryReactor : public BasicReactor {
   [[nodiscard]] std::shared_ptr<Port> find_port(const Address& address) const;
   void check_free(const Address& address, const ListenOptions& options) const;
   [[nodiscard]] Address free_address(Address address);
-  [[nodiscard]] bool join(const std::shared_ptr<Connector>& connector, const Address& address);
+  void join(const std::shared_ptr<Connector>& connector, const Address& address);
   bool deliver();
   void sleep(std::optional<TimePoint> until);
 
@@ -99,6 +104,7 @@ class MemoryReactor : public BasicReactor {
   TimePoint now_{};
   Connects connects_ = Connects::to_ports;
   std::shared_ptr<Names> names_;
+  std::set<std::string> silent_;
   std::vector<std::shared_ptr<Port>> ports_;
   std::vector<std::shared_ptr<Connector>> waiting_;
   // What has connected and was not accepted yet.

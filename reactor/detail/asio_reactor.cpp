@@ -7,7 +7,7 @@
 #ifdef __linux__
 #include "../../transports/detail/unix_socket.hpp"
 #endif
-#include "../../transports/system_resolver.hpp"
+#include "../../transports/dns_resolver.hpp"
 #include "backends.hpp"
 #include "stop_signals.hpp"
 #include "watches.hpp"
@@ -31,7 +31,7 @@ class AsioReactor final : public BasicReactor {
       : loop_(std::make_shared<AsioLoop>(*this)),
         watches_(*loop_),
         work_(net::make_work_guard(loop_->io)) {
-    set_resolver(std::make_shared<SystemResolver>(*this));
+    set_resolver(make_default_resolver(*this));
   }
   ~AsioReactor() override {
     end();

@@ -1,15 +1,17 @@
-// One attempt to connect by TCP on an Asio loop: a name's addresses in turn, within one time.
+// One attempt to connect by TCP on an Asio loop: a name's addresses as a race, within one time.
 #pragma once
 
 #include "../../framework/connect_attempt.hpp"
+#include "../../framework/happy_eyeballs.hpp"
 #include "asio_loop.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace weft::detail::WEFT_BACKEND {
 
-class TcpConnector final : public ConnectAttempt {
+class TcpConnector final : public ConnectAttempt, private HappyEyeballs::Attempts {
  public:
   TcpConnector(AsioLoop& loop, std::shared_ptr<Factory> factory, std::string host, Port port);
   ~TcpConnector() override;
@@ -17,30 +19,41 @@ class TcpConnector final : public ConnectAttempt {
   Deferred<std::shared_ptr<Protocol>> start(const ConnectOptions& options);
 
  private:
+  /// A socket on its way to one address.
+  struct Attempt {
+    Attempt(AsioLoop& loop, const Address& there) : socket(loop.io), address(there) {}
+    Tcp::socket socket;
+    Address address;
+    bool connecting = false;
+    bool abandoned = false;
+  };
+
   void end_attempt() noexcept override;
   [[nodiscard]] std::string target() const override;
 
-  void resolve();
-  void try_next();
-  bool prepare(const Address& address);
-  void connect_done(const ErrorCode& error);
+  void start_attempt(std::size_t number, const Address& address) override;
+  void abandon_attempt(std::size_t number) noexcept override;
+  void race_won(std::size_t number) override;
+  void race_lost(Failure reason) override { failed(std::move(reason)); }
+
+  void connect();
+  std::optional<Failure> prepare(Attempt& attempt);
+  void connect_done(std::size_t number, const ErrorCode& error);
+  void attempt_failed(std::size_t number, Failure reason);
   void timed_out();
-  [[nodiscard]] Failure failure_from(const ErrorCode& error) const;
   std::shared_ptr<TcpConnector> self() {
     return std::static_pointer_cast<TcpConnector>(shared_from_this());
   }
 
   std::shared_ptr<AsioLoop> loop_;
-  Tcp::socket socket_;
   std::string host_;
   Port port_;
   ConnectOptions options_;
-  std::vector<Address> addresses_;
-  std::size_t next_ = 0;
-  bool connecting_ = false;
+  // Sockets stay where they are: Asio keeps what it knows of them by their place.
+  std::vector<std::unique_ptr<Attempt>> attempts_;
+  // Null for a numeric host, whose one attempt decides.
+  std::shared_ptr<HappyEyeballs> race_;
   DelayedCall timeout_;
-  Canceller lookup_;
-  std::optional<Failure> last_failure_;
 };
 
 }  // namespace weft::detail::WEFT_BACKEND

@@ -1,0 +1,53 @@
+#include "../framework/error.hpp"
+#include "dns_resolver.hpp"
+#include "system_resolver.hpp"
+
+namespace weft {
+
+namespace {
+
+// Nobody has an object to call these on, since none can be made.
+[[noreturn]] void refuse() {
+  throw NotSupportedOnThisPlatform(
+      "This weft was built without c-ares, so it has no DnsResolver; use a SystemResolver.");
+}
+
+}  // namespace
+
+DnsResolver::DnsResolver(Reactor&, DnsOptions) {
+  refuse();
+}
+DnsResolver::~DnsResolver() = default;
+
+Deferred<std::vector<Address>> DnsResolver::resolve(std::string, Port) {
+  refuse();
+}
+std::optional<Resolver::Families> DnsResolver::resolve_families(const std::string&, Port) {
+  refuse();
+}
+Deferred<std::vector<AddressRecord>> DnsResolver::addresses(std::string, Address::Family) {
+  refuse();
+}
+Deferred<std::vector<SrvRecord>> DnsResolver::srv(std::string) {
+  refuse();
+}
+Deferred<std::vector<TxtRecord>> DnsResolver::txt(std::string) {
+  refuse();
+}
+Deferred<std::vector<MxRecord>> DnsResolver::mx(std::string) {
+  refuse();
+}
+Deferred<std::vector<PtrRecord>> DnsResolver::ptr(const Address&) {
+  refuse();
+}
+void DnsResolver::clear_cache() noexcept {}
+
+bool has_dns_resolver() noexcept {
+  return false;
+}
+
+std::shared_ptr<Resolver> make_default_resolver(Reactor& reactor) {
+  return std::make_shared<SystemResolver>(reactor);
+}
+
+}  // namespace weft
