@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -362,13 +363,14 @@ bool mark_ranges(std::span<const int> kept) noexcept {
   return mark_range(first, UINT_MAX);
 }
 
-struct DirectoryEntry {
+// What getdents64 gives before each name.
+struct EntryHead {
   std::uint64_t inode;
   std::int64_t offset;
   unsigned short length;
   unsigned char type;
-  char name[];
 };
+constexpr std::size_t name_offset = offsetof(EntryHead, type) + 1;
 
 // Zero and more; -1 for what is no number.
 int number_of(const char* name) noexcept {
@@ -384,12 +386,12 @@ int number_of(const char* name) noexcept {
 bool mark_listed(std::span<const int> kept) noexcept {
   const int directory = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return false;
-  alignas(DirectoryEntry) std::array<char, 4096> block;
+  alignas(EntryHead) std::array<char, 4096> block;
   long size = 0;
   while ((size = ::syscall(SYS_getdents64, directory, block.data(), block.size())) > 0) {
     for (long at = 0; at < size;) {
-      const auto* const entry = reinterpret_cast<const DirectoryEntry*>(block.data() + at);
-      const int number = number_of(entry->name);
+      const auto* const entry = reinterpret_cast<const EntryHead*>(block.data() + at);
+      const int number = number_of(block.data() + at + name_offset);
       at += entry->length;
       if (number < 0 || std::binary_search(kept.begin(), kept.end(), number)) continue;
       ::fcntl(number, F_SETFD, FD_CLOEXEC);
