@@ -5,6 +5,7 @@
 #include "../../transports/detail/tcp_connector.hpp"
 #include "../../transports/detail/tcp_listener.hpp"
 #ifdef __linux__
+#include "../../transports/detail/child_process.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #endif
 #include "../../transports/dns_resolver.hpp"
@@ -100,6 +101,10 @@ class AsioReactor final : public BasicReactor {
     turn().check_thread();
     return std::make_shared<UnixConnector>(*this, std::move(factory), std::move(path))
         ->start(options);
+  }
+  std::shared_ptr<Process> spawn_process(std::shared_ptr<ProcessProtocol> protocol,
+                                         const ProcessOptions& options) override {
+    return spawn_child(*this, std::move(protocol), options);
   }
 #endif
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {

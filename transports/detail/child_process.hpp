@@ -1,0 +1,117 @@
+// A child of ours: its pipes, its end, and that nothing is left of it.
+#pragma once
+
+#include "../../framework/process.hpp"
+#include "../../framework/reactor.hpp"
+#include "../../framework/turn.hpp"
+#include "descriptor_transport.hpp"
+#include "process_descriptors.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace weft::detail {
+
+/// Over any reactor that can watch. Kept alive by its reactor from `begin` until `process_ended`
+/// has returned.
+class ChildProcess final : public Process,
+                           public Turn::Participant,
+                           public std::enable_shared_from_this<ChildProcess> {
+ public:
+  /// Starts it. Errors: SpawnError, InvalidArgument.
+  ChildProcess(Reactor& reactor, const ProcessOptions& options);
+  /// One that did not begin is killed.
+  ~ChildProcess() override;
+
+  /// Makes one connection of the child's standard input and output, or of its terminal, for the
+  /// caller to establish before `begin`, and to tell of by `pipe_lost(1)` when it is over.
+  [[nodiscard]] std::shared_ptr<DescriptorTransport> join_standard_streams();
+  /// Establishes the pipes, waits for the end, and calls `connection_made`. Errors: what the
+  /// reactor cannot watch; the child is killed then.
+  void begin(std::shared_ptr<ProcessProtocol> protocol);
+  /// The connection over `descriptor` is over, its protocol told.
+  void pipe_lost(int descriptor) noexcept;
+
+  [[nodiscard]] std::int64_t pid() const noexcept override { return pid_; }
+  [[nodiscard]] std::optional<ProcessStatus> status() const noexcept override { return status_; }
+  [[nodiscard]] const std::string& program() const noexcept { return program_; }
+  [[nodiscard]] Duration grace() const noexcept { return grace_; }
+  [[nodiscard]] Transport& pipe(int descriptor) const override;
+  void close_child_descriptor(int descriptor) override;
+  void close_stdin() override;
+  void lose_connection() override;
+  void pause_producing() override;
+  void resume_producing() override;
+  using Process::signal_process;
+  void signal_process(int signal) override;
+  void terminate(std::optional<Duration> grace, Reach reach) override;
+  void kill() noexcept override;
+  [[nodiscard]] TerminalSize terminal_size() const override;
+  void set_terminal_size(TerminalSize size) override;
+
+ private:
+  class Pipe;
+  struct Stream {
+    ChildDescriptor::Kind kind;
+    std::shared_ptr<Transport> transport;
+    // Not yet established.
+    std::shared_ptr<DescriptorTransport> waiting;
+  };
+
+  void check_writable(int descriptor) const override;
+  void flush() noexcept override {}
+  void wake() noexcept override {}
+  void loop_ended() noexcept override;
+
+  [[nodiscard]] const Stream& stream(int descriptor) const;
+  void add_stream(int descriptor, ChildDescriptor::Kind kind,
+                  std::shared_ptr<DescriptorTransport> transport);
+  template <class F>
+  void call_user(const char* what, F&& callback) noexcept;
+  [[nodiscard]] Deferred<void> stop();
+  bool send(int signal) const noexcept;
+  void kill_group_and_reap() noexcept;
+  void exited();
+  void reap() noexcept;
+  void kill_and_reap() noexcept;
+  void tell_exit(ProcessStatus status);
+  void abort_pipes();
+  void end_if_over();
+
+  Reactor& reactor_;
+  std::string program_;
+  ProcessOptions::Group group_;
+  ProcessOptions::AtStop at_stop_;
+  Duration grace_;
+  std::optional<Duration> drain_grace_;
+  ProcessDescriptors descriptors_;
+  pid_t pid_ = -1;
+  OwnedDescriptor handle_;
+  // A copy, for its size; closed with the connection, so that the child hears of that.
+  OwnedDescriptor terminal_;
+  TerminalSize terminal_size_;
+  std::shared_ptr<ProcessProtocol> protocol_;
+  std::map<int, Stream> streams_;
+  std::size_t open_pipes_ = 0;
+  Watch exit_watch_;
+  DelayedCall kill_call_;
+  DelayedCall drain_call_;
+  std::optional<TriggerId> stop_trigger_;
+  std::optional<Promise<void>> stopped_;
+  std::optional<ProcessStatus> status_;
+  // What `kill_and_reap` found.
+  std::optional<ProcessStatus> death_;
+  // The whole group is being ended: the child's number, which is the group's, must stay taken.
+  bool ends_group_ = false;
+  bool reaped_ = false;
+  bool on_terminal_ = false;
+};
+
+/// What Reactor::spawn_process does, on any reactor that can watch.
+[[nodiscard]] std::shared_ptr<Process> spawn_child(Reactor& reactor,
+                                                   std::shared_ptr<ProcessProtocol> protocol,
+                                                   const ProcessOptions& options);
+
+}  // namespace weft::detail

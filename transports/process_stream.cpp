@@ -1,0 +1,139 @@
+#include "process_stream.hpp"
+
+#include "../framework/error.hpp"
+
+#ifdef __linux__
+
+#include "../framework/logging.hpp"
+#include "detail/child_process.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace weft {
+
+namespace {
+
+using detail::ChildProcess;
+using detail::DescriptorTransport;
+
+// A longer line of standard error is logged in pieces.
+constexpr std::size_t max_logged_line = 4096;
+
+/// The user's protocol, which is told of the end only when connection and program are over.
+class Conversation final : public Protocol {
+ public:
+  Conversation(std::shared_ptr<Protocol> protocol, std::shared_ptr<Transport> transport,
+               std::shared_ptr<ChildProcess> child)
+      : user_(std::move(protocol)), way_(std::move(transport)), child_(std::move(child)) {}
+
+  void connection_made() override { user_->make_connection(way_); }
+  void data_received(BytesView data) override { user_->data_received(data); }
+  void eof_received() override { user_->eof_received(); }
+  void pause_writing() override { user_->pause_writing(); }
+  void resume_writing() override { user_->resume_writing(); }
+  [[nodiscard]] BufferedProtocol* buffered() noexcept override { return user_->buffered(); }
+
+  void connection_lost(const Failure& reason) override {
+    loss_ = reason;
+    in_order_ = reason.check<ConnectionDone>() != nullptr;
+    child_->pipe_lost(1);
+    if (child_->status()) return tell();
+    if (!in_order_) return child_->kill();
+    // Its input has ended, which most programs take for the end.
+    overdue_ = way_->clock().call_later(child_->grace(), [child = child_] {
+      child->terminate(std::nullopt, Process::Reach::process);
+    });
+  }
+  void process_exited(std::string_view last_words) {
+    overdue_.cancel_if_active();
+    last_words_ = last_words;
+    if (loss_) tell();
+  }
+
+ private:
+  void tell() {
+    if (in_order_ && !child_->status()->succeeded()) {
+      loss_ = make_failure<ProcessFailed>(child_->program(), *child_->status(), last_words_);
+    }
+    const auto child = std::exchange(child_, nullptr);
+    user_->connection_lost(*loss_);
+  }
+
+  std::shared_ptr<Protocol> user_;
+  std::shared_ptr<Transport> way_;
+  std::shared_ptr<ChildProcess> child_;
+  std::optional<Failure> loss_;
+  std::string last_words_;
+  DelayedCall overdue_;
+  bool in_order_ = false;
+};
+
+/// The rest of the program: its standard error and its end.
+class Program final : public ProcessProtocol {
+ public:
+  Program(std::string name, std::shared_ptr<Conversation> conversation)
+      : name_(std::move(name)), conversation_(std::move(conversation)) {}
+
+  void err_received(BytesView data) override {
+    line_ += data.text();
+    std::size_t from = 0;
+    for (auto end = line_.find('\n'); end != std::string::npos; end = line_.find('\n', from)) {
+      log_line(std::string_view(line_).substr(from, end - from));
+      from = end + 1;
+    }
+    line_.erase(0, from);
+    for (; line_.size() > max_logged_line; line_.erase(0, max_logged_line))
+      log_line(std::string_view(line_).substr(0, max_logged_line));
+  }
+  void child_connection_lost(int descriptor) override {
+    if (descriptor == 2 && !line_.empty()) log_line(std::exchange(line_, {}));
+  }
+  void process_exited(const ProcessStatus&) override { conversation_->process_exited(last_line_); }
+
+ private:
+  void log_line(std::string_view line) {
+    last_line_ = line;
+    log(LogLevel::warning, "process", name_ + " says: " + last_line_);
+  }
+
+  std::string name_;
+  std::shared_ptr<Conversation> conversation_;
+  std::string line_;
+  std::string last_line_;
+};
+
+}  // namespace
+
+std::shared_ptr<Process> spawn_stream(Reactor& reactor, ProcessOptions options,
+                                      std::shared_ptr<Protocol> protocol) {
+  reactor.turn().check_thread();
+  if (protocol == nullptr) {
+    throw InvalidArgument("A connection was given no protocol, so nobody would talk; pass one.");
+  }
+  options.descriptors.insert_or_assign(0, ChildDescriptor::to_child());
+  options.descriptors.insert_or_assign(1, ChildDescriptor::from_child());
+  auto child = std::make_shared<ChildProcess>(reactor, options);
+  const auto transport = child->join_standard_streams();
+  auto conversation = std::make_shared<Conversation>(std::move(protocol), transport, child);
+  child->begin(std::make_shared<Program>(options.program, conversation));
+  transport->establish(std::move(conversation));
+  return child;
+}
+
+}  // namespace weft
+
+#else
+
+namespace weft {
+
+std::shared_ptr<Process> spawn_stream(Reactor&, ProcessOptions, std::shared_ptr<Protocol>) {
+  throw NotSupportedOnThisPlatform("There are no processes on this system yet; use a socket.");
+}
+
+}  // namespace weft
+
+#endif
