@@ -9,8 +9,8 @@ namespace weft::detail {
 /// A buffer that each thread keeps a few of. Several may be out at once: TLS in TLS nests.
 class TlsScratch {
  public:
-  /// Seven full records with what TLS adds to them.
-  static constexpr std::size_t size = 120 * 1024;
+  /// Four full records with what TLS adds to them.
+  static constexpr std::size_t size = 72 * 1024;
 
   TlsScratch() : memory_(take()) {}
   ~TlsScratch() { give_back(std::move(memory_)); }

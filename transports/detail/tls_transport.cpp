@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t max_record = 16 * 1024;
 // What is encrypted before the carrier is given it: full records that fit in a scratch buffer.
-constexpr std::size_t batch = 7 * max_record;
+constexpr std::size_t batch = 4 * max_record;
 // More unsent than this, and the carrier is left alone until it says that there is room.
 constexpr std::size_t carrier_takes = StreamTransport::default_high_water;
 // How long the peer may take to read the alert that says why we close.
