@@ -135,7 +135,10 @@ Deferred<void> Listener::close_connections(Duration deadline) {
   const auto self = shared_from_this();
   stop();
   for (auto* const transport : std::vector(open_.begin(), open_.end())) {
-    transport->lose_connection(deadline);
+    // What lies above the carrier says goodbye first.
+    Transport* const carried =
+        transport->protocol() != nullptr ? transport->protocol()->carried() : nullptr;
+    carried != nullptr ? carried->lose_connection(deadline) : transport->lose_connection(deadline);
   }
   return drained();
 }

@@ -24,6 +24,14 @@ void Protocol::make_connection(std::shared_ptr<Transport> transport) {
   connection_made();
 }
 
+void Protocol::change_transport(std::shared_ptr<Transport> transport) {
+  transport_ = std::move(transport);
+}
+
+std::string Protocol::take_undelivered() {
+  return {};
+}
+
 void Protocol::refuse_unconnected() {
   throw NotConnectedError(
       "This protocol has no transport yet; use it in or after connection_made.");

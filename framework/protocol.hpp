@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace weft {
 
@@ -44,7 +45,16 @@ class Protocol : public std::enable_shared_from_this<Protocol> {
   /// Gives the protocol its transport and calls `connection_made`: what a transport or a test
   /// calls, once.
   void make_connection(std::shared_ptr<Transport> transport);
+  /// Puts another transport in the place of the one so far, without `connection_made`: what
+  /// start_tls calls. From now on, what was received before is not delivered any more, but waits
+  /// for `take_undelivered`. A protocol that keeps input overrides both.
+  virtual void change_transport(std::shared_ptr<Transport> transport);
+  /// Gives up what was received and not delivered, outside of this protocol's callbacks.
+  [[nodiscard]] virtual std::string take_undelivered();
 
+  /// The transport that this protocol makes for another protocol out of its own, or null: whoever
+  /// closes the connection from outside closes that one.
+  [[nodiscard]] virtual Transport* carried() noexcept { return nullptr; }
   /// This protocol as one that lends its buffer, or null.
   [[nodiscard]] virtual BufferedProtocol* buffered() noexcept { return nullptr; }
   /// This protocol as one that takes descriptors, or null.

@@ -142,6 +142,21 @@ const ProxyHeader* ProtocolWrapper::proxied() const noexcept {
   return transport().proxied();
 }
 
+Transport* ProtocolWrapper::carried() noexcept {
+  return wrapped_ != nullptr ? wrapped_->carried() : nullptr;
+}
+
+std::optional<StreamUse> ProtocolWrapper::give_up_use() {
+  auto* const below = dynamic_cast<TransportUpgrade*>(&transport());
+  return below != nullptr && wrapped_ != nullptr ? below->give_up_use() : std::nullopt;
+}
+
+std::shared_ptr<Protocol> ProtocolWrapper::exchange_protocol(std::shared_ptr<Protocol> protocol) {
+  auto before = std::exchange(wrapped_, std::move(protocol));
+  wrapped_->change_transport(std::shared_ptr<Transport>(shared_from_this(), this));
+  return before;
+}
+
 // ---- the factory
 
 WrappingFactory::WrappingFactory(std::shared_ptr<Factory> wrapped) : wrapped_(std::move(wrapped)) {

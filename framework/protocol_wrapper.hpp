@@ -4,6 +4,7 @@
 #include "factory.hpp"
 #include "protocol.hpp"
 #include "transport.hpp"
+#include "transport_upgrade.hpp"
 
 #include <memory>
 #include <span>
@@ -13,7 +14,7 @@ namespace weft {
 /// A protocol to its transport, and a transport to the protocol that it wraps. It passes everything
 /// on, both ways; derive from it and override what shall be otherwise. The wrapped protocol lives
 /// by the same contracts as without it; one that lends buffers is given its bytes through them.
-class ProtocolWrapper : public Protocol, public Transport {
+class ProtocolWrapper : public Protocol, public Transport, public TransportUpgrade {
  public:
   /// Errors: InvalidArgument for none.
   explicit ProtocolWrapper(std::shared_ptr<Protocol> wrapped);
@@ -48,8 +49,10 @@ class ProtocolWrapper : public Protocol, public Transport {
   [[nodiscard]] TcpControl* tcp() noexcept override;
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
   [[nodiscard]] UnixControl* unix_socket() noexcept override;
-
   [[nodiscard]] const ProxyHeader* proxied() const noexcept override;
+  [[nodiscard]] Transport* carried() noexcept override;
+  [[nodiscard]] std::optional<StreamUse> give_up_use() override;
+  std::shared_ptr<Protocol> exchange_protocol(std::shared_ptr<Protocol> protocol) override;
 
   /// Null once `connection_lost` has returned.
   [[nodiscard]] const std::shared_ptr<Protocol>& wrapped() const noexcept { return wrapped_; }

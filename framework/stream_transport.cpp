@@ -107,6 +107,54 @@ std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> prot
   return thrown;
 }
 
+// ---- changing places
+
+std::optional<StreamUse> StreamTransport::give_up_use() {
+  check_thread();
+  if (turn() == nullptr) return std::nullopt;
+  if (take(StreamEvent::start_tls).action != StreamAction::upgrade) return std::nullopt;
+  StreamUse use;
+  use.producer = std::exchange(producer_, nullptr);
+  use.streaming = streaming_;
+  use.writing_paused = writing_paused_;
+  use.producer_paused = std::exchange(producer_paused_, false);
+  use.pauses = std::exchange(pauses_, 0);
+  use.high_water = std::exchange(high_water_, default_high_water);
+  use.low_water = std::exchange(low_water_, default_low_water);
+  pull_due_ = false;
+  return use;
+}
+
+std::shared_ptr<Protocol> StreamTransport::exchange_protocol(std::shared_ptr<Protocol> protocol) {
+  check_thread();
+  auto before = std::exchange(protocol_, std::move(protocol));
+  buffered_ = protocol_->buffered();
+  protocol_->change_transport(shared_from_this());
+  // Input that was held back is delivered when the loop comes round, and the marks are looked at.
+  if (turn() != nullptr) turn()->wake_later(shared_from_this());
+  output_changed();
+  return before;
+}
+
+void StreamTransport::adopt(StreamUse use) {
+  protocol_ = std::move(use.protocol);
+  buffered_ = protocol_->buffered();
+  producer_ = std::move(use.producer);
+  streaming_ = use.streaming;
+  writing_paused_ = use.writing_paused;
+  producer_paused_ = use.producer_paused;
+  pauses_ = use.pauses;
+  high_water_ = use.high_water;
+  low_water_ = use.low_water;
+  census().connections.fetch_add(1, std::memory_order_relaxed);
+  protocol_->change_transport(shared_from_this());
+  if (producer_ != nullptr && streaming_ == Streaming::pull) {
+    pull_due_ = true;
+    turn()->wake_later(shared_from_this());
+  }
+  output_changed();
+}
+
 // ---- what users ask for
 
 void StreamTransport::output_changed() noexcept {

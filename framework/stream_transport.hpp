@@ -6,6 +6,7 @@
 #include "factory.hpp"
 #include "stream_table.hpp"
 #include "transport.hpp"
+#include "transport_upgrade.hpp"
 #include "turn.hpp"
 
 #include <cstdint>
@@ -32,6 +33,7 @@ class StreamOwner {
 /// the loop and never from inside a primitive. Lifetime: made by std::make_shared. A carrier with
 /// an operation under way keeps it alive; so does its protocol until `connection_lost`.
 class StreamTransport : public Transport,
+                        public TransportUpgrade,
                         public Turn::Participant,
                         public std::enable_shared_from_this<StreamTransport> {
  public:
@@ -50,6 +52,8 @@ class StreamTransport : public Transport,
   /// connection is then being aborted. `owner` may be null.
   std::optional<Failure> establish(std::shared_ptr<Protocol> protocol,
                                    std::shared_ptr<StreamOwner> owner = nullptr);
+  /// Takes over a protocol that has been connected by another transport, with all that moves along.
+  void adopt(StreamUse use);
 
   void write(BytesView data) override;
   void write(Bytes data) override;
@@ -68,6 +72,8 @@ class StreamTransport : public Transport,
   [[nodiscard]] bool connected() const override;
   [[nodiscard]] bool closing() const override;
   [[nodiscard]] Clock& clock() const override { return clock_; }
+  [[nodiscard]] std::optional<StreamUse> give_up_use() override;
+  std::shared_ptr<Protocol> exchange_protocol(std::shared_ptr<Protocol> protocol) override;
 
   [[nodiscard]] StreamState state() const noexcept { return state_; }
   /// The protocol, until its `connection_lost` has returned.

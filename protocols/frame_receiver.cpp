@@ -20,7 +20,7 @@ void FrameReceiver::data_received(BytesView data) {
 // Says how much it has used up.
 std::size_t FrameReceiver::deliver_from(BytesView data) {
   std::size_t used = 0;
-  while (used < data.size() && !paused_ && !transport().closing()) {
+  while (used < data.size() && !paused_ && !giving_up_ && !transport().closing()) {
     const auto taken = take_frame(data.from(used));
     if (taken == 0) break;
     used += taken;
@@ -55,6 +55,16 @@ void FrameReceiver::deliver_held() {
   // Only now: an end of the stream that the transport holds must not overtake our frames.
   if (paused_ || !std::exchange(holding_, false)) return;
   transport().resume_producing();
+}
+
+void FrameReceiver::change_transport(std::shared_ptr<Transport> transport) {
+  giving_up_ = true;
+  Protocol::change_transport(std::move(transport));
+}
+
+std::string FrameReceiver::take_undelivered() {
+  giving_up_ = false;
+  return std::exchange(unfinished_, {});
 }
 
 }  // namespace weft

@@ -4,6 +4,7 @@
 #include "../framework/protocol.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 namespace weft {
@@ -17,6 +18,8 @@ class FrameReceiver : public Protocol {
   void resume_producing();
 
   void data_received(BytesView data) final;
+  void change_transport(std::shared_ptr<Transport> transport) override;
+  [[nodiscard]] std::string take_undelivered() override;
 
  protected:
   /// Delivers the frame that `data` begins with, and says how many bytes it took; zero when it is
@@ -29,6 +32,8 @@ class FrameReceiver : public Protocol {
 
   std::string unfinished_;
   bool paused_ = false;
+  // Another transport took the place of the one that brought what we hold.
+  bool giving_up_ = false;
   // Whether the transport is paused by us; longer than `paused_`, until what we hold is delivered.
   bool holding_ = false;
 };

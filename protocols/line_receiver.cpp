@@ -29,7 +29,7 @@ void LineReceiver::send_line(std::string_view line) {
 }
 
 bool LineReceiver::delivering() const {
-  return !paused_ && !transport().closing();
+  return stopped_ == 0 && !transport().closing();
 }
 
 void LineReceiver::data_received(BytesView data) {
@@ -149,20 +149,21 @@ void LineReceiver::set_line_mode(BytesView extra) {
   skipping_ = false;
   unfinished_.insert(0, extra.text());
   searched_ = 0;
-  if (busy_ || paused_ || unfinished_.empty()) return;
+  if (busy_ || stopped_ != 0 || unfinished_.empty()) return;
   // Lines must not come inside this call, nor what the transport has before them.
   pause_producing();
   resume_producing();
 }
 
 void LineReceiver::pause_producing() {
-  paused_ = true;
+  stopped_ |= paused;
   if (std::exchange(holding_, true)) return;
   transport().pause_producing();
 }
 
 void LineReceiver::resume_producing() {
-  if (!std::exchange(paused_, false)) return;
+  if ((stopped_ & paused) == 0) return;
+  stopped_ &= static_cast<unsigned char>(~paused);
   // Not inside this call, as for what the transport holds.
   transport().clock().call_later(Duration::zero(), [weak = weak_from_this()] {
     const auto self = std::static_pointer_cast<LineReceiver>(weak.lock());
@@ -180,8 +181,24 @@ void LineReceiver::resume_producing() {
 void LineReceiver::deliver_held() {
   deliver_rest();
   // Only now: an end of the stream that the transport holds must not overtake our lines.
-  if (paused_ || !std::exchange(holding_, false)) return;
+  if ((stopped_ & paused) != 0 || !std::exchange(holding_, false)) return;
   transport().resume_producing();
+}
+
+// ---- another transport
+
+void LineReceiver::change_transport(std::shared_ptr<Transport> transport) {
+  stopped_ |= giving_up;
+  Protocol::change_transport(std::move(transport));
+}
+
+// What came behind the line that asked for TLS is TLS, or somebody else's plain text: no line of
+// ours.
+std::string LineReceiver::take_undelivered() {
+  stopped_ &= static_cast<unsigned char>(~giving_up);
+  searched_ = 0;
+  skipping_ = false;
+  return std::exchange(unfinished_, {});
 }
 
 }  // namespace weft

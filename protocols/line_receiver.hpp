@@ -5,6 +5,7 @@
 #include "../framework/protocol.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -51,8 +52,12 @@ class LineReceiver : public Protocol {
   void resume_producing();
 
   void data_received(BytesView data) final;
+  void change_transport(std::shared_ptr<Transport> transport) override;
+  [[nodiscard]] std::string take_undelivered() override;
 
  private:
+  // Why lines wait; bits, so that both are one question.
+  enum Stop : unsigned char { paused = 1, giving_up = 2 };
   [[nodiscard]] bool delivering() const;
   std::size_t deliver_from(std::string_view data);
   std::size_t deliver_line(std::string_view data);
@@ -75,8 +80,8 @@ class LineReceiver : public Protocol {
   bool raw_ = false;
   // What comes is the rest of a line that was too long.
   bool skipping_ = false;
-  bool paused_ = false;
-  // Whether the transport is paused by us; longer than `paused_`, until what we hold is delivered.
+  unsigned char stopped_ = 0;
+  // Whether the transport is paused by us; longer than we are, until what we hold is delivered.
   bool holding_ = false;
   bool busy_ = false;
 };

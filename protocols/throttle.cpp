@@ -270,6 +270,10 @@ class Throttled final : public Protocol {
   void pause_writing() override { slow_->carrier_full(true); }
   void resume_writing() override { slow_->carrier_full(false); }
   void connection_lost(const Failure& reason) override { slow_->carrier_lost(reason); }
+  [[nodiscard]] Transport* carried() noexcept override {
+    auto* const further = slow_->protocol() != nullptr ? slow_->protocol()->carried() : nullptr;
+    return further != nullptr ? further : slow_.get();
+  }
 
  private:
   std::shared_ptr<Protocol> protocol_;

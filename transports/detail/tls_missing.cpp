@@ -1,0 +1,69 @@
+#include "../tls.hpp"
+
+namespace weft {
+
+namespace {
+
+[[noreturn]] void refuse() {
+  throw NotSupportedOnThisPlatform(
+      "This weft was built without TLS; build it where OpenSSL 3 is installed.");
+}
+
+}  // namespace
+
+Pem Pem::file(std::string path) {
+  Pem pem;
+  pem.value_ = std::move(path);
+  pem.is_file_ = true;
+  return pem;
+}
+
+Pem Pem::text(std::string content) {
+  Pem pem;
+  pem.value_ = std::move(content);
+  return pem;
+}
+
+TlsContext::TlsContext(const TlsServerOptions&) {
+  refuse();
+}
+
+TlsContext::TlsContext(const TlsClientOptions&) {
+  refuse();
+}
+
+void TlsContext::reload() {
+  refuse();
+}
+
+void TlsContext::reload(std::vector<TlsIdentity>) {
+  refuse();
+}
+
+bool TlsContext::is_server() const noexcept {
+  return false;
+}
+
+std::size_t TlsContext::handshakes() const noexcept {
+  return 0;
+}
+
+std::shared_ptr<Factory> tls_server(TlsContext, std::shared_ptr<Factory>) {
+  refuse();
+}
+
+Deferred<std::shared_ptr<Protocol>> tls_connect(Clock&, ConnectFunction, TlsContext, std::string,
+                                                std::shared_ptr<Factory>) {
+  refuse();
+}
+
+Deferred<std::shared_ptr<Protocol>> connect_tls(Reactor&, TlsTarget, TlsContext,
+                                                std::shared_ptr<Factory>, const ConnectOptions&) {
+  refuse();
+}
+
+Deferred<void> start_tls(Transport&, TlsContext, std::string) {
+  refuse();
+}
+
+}  // namespace weft
