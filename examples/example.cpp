@@ -87,7 +87,9 @@ weft::ListeningPort Example::listen(const std::shared_ptr<weft::Factory>& factor
     const bool stdio = ports.back().address() == weft::Address();
     if (!stdio) say("listening on " + ports.back().address().text());
   }
-  weft::gather_results(std::move(ends))
+  // Nobody waits for the end of a port that never stops, so whoever drops it is not told.
+  const auto all_ended =
+      weft::gather_results(std::move(ends))
       .add_callbacks([this] { finish(0); }, [](const weft::Failure&) {});
   return ports.front();
 }

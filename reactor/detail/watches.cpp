@@ -114,6 +114,11 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
 
 Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {
   if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");
+#if defined(WEFT_BACKEND_SELECT) && defined(__linux__)
+  if (FarDescriptors::is_far(descriptor)) {
+    return far_->watch(descriptor, interest, std::move(callback));
+  }
+#endif
   auto& known = watched_[descriptor];
   auto target = known.lock();
   if (target != nullptr && target->watched[static_cast<int>(interest)]) {

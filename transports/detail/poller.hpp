@@ -39,6 +39,8 @@ class Poller {
   void wait(int milliseconds) noexcept;
   /// Makes a `wait` that runs or comes next return.
   void wake() noexcept;
+  /// What is readable while somebody in the set is ready: a set may be in another loop.
+  [[nodiscard]] int descriptor() const noexcept { return set_; }
 
  private:
   struct Batch;

@@ -1,0 +1,119 @@
+#include "../framework/process_output.hpp"
+
+#include "../testing/results.hpp"
+#include "process_test.hpp"
+
+#include <utility>
+
+namespace weft::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ProcessOutput : public Processes {
+ protected:
+  template <class T>
+  [[nodiscard]] bool comes(const Deferred<T>& result) {
+    return spin_until([&] { return result.ready(); });
+  }
+};
+
+TEST_P(ProcessOutput, IsAllThatWasWrittenOnceTheProgramHasEnded) {
+  auto output = get_process_output(*reactor_, child_that({"much", "300000"}));
+  ASSERT_TRUE(comes(output));
+  EXPECT_EQ(success_result_of(std::move(output)).size(), 300'000U);
+}
+
+TEST_P(ProcessOutput, AnswersTheInputThatIsGiven) {
+  GatherOptions gathering;
+  gathering.input = std::string(200'000, 'i');
+  auto output = get_process_output(*reactor_, child_that({"cat"}), gathering);
+  ASSERT_TRUE(comes(output));
+  EXPECT_EQ(success_result_of(std::move(output)), gathering.input);
+}
+
+TEST_P(ProcessOutput, FailsWithTheStatusAndTheLastWordsOfAProgramThatFailed) {
+  auto output = get_process_output(*reactor_, child_that({"complain", "no such luck\n"}));
+  ASSERT_TRUE(comes(output));
+  const auto failure = failure_result_of<ProcessFailed>(std::move(output));
+  EXPECT_EQ(failure.check<ProcessFailed>()->status().exit_code(), 7);
+  EXPECT_THAT(failure.message(), HasSubstr("no such luck"));
+}
+
+TEST_P(ProcessOutput, FailsWhenTheProgramCannotBeRun) {
+  auto output = get_process_output(*reactor_, {"/no/such/program"});
+  EXPECT_TRUE(output.ready());
+  static_cast<void>(failure_result_of<SpawnError>(std::move(output)));
+}
+
+TEST_P(ProcessOutput, HasALimitAtWhichItIsAllowedAndPastWhichTheProgramIsEnded) {
+  GatherOptions gathering;
+  gathering.max_output_bytes = 100'000;
+  auto allowed = get_process_output(*reactor_, child_that({"much", "100000"}), gathering);
+  ASSERT_TRUE(comes(allowed));
+  EXPECT_EQ(success_result_of(std::move(allowed)).size(), 100'000U);
+
+  auto too_much = get_process_output(*reactor_, child_that({"much", "100001"}), gathering);
+  ASSERT_TRUE(comes(too_much));
+  static_cast<void>(failure_result_of<OutputTooLong>(std::move(too_much)));
+  auto endless = get_process_output(*reactor_, child_that({"much", "1000000000000"}), gathering);
+  ASSERT_TRUE(comes(endless));
+  static_cast<void>(failure_result_of<OutputTooLong>(std::move(endless)));
+}
+
+TEST_P(ProcessOutput, EndsTheProgramWhenItIsCancelled) {
+  auto options = child_that({"ignore-term"});
+  options.grace = std::chrono::milliseconds(1);
+  auto output = get_process_output(*reactor_, options);
+  output.cancel();
+  EXPECT_TRUE(output.ready());
+  static_cast<void>(failure_result_of<CancelledError>(std::move(output)));
+  // Reaped by the loop: TearDown finds no child.
+  siginfo_t info{};
+  EXPECT_TRUE(
+      spin_until([&] { return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0; }));
+}
+
+TEST_P(ProcessOutput, ComesWithStandardErrorAndAnyStatusWhereThatIsAskedFor) {
+  auto result = get_process_result(*reactor_, child_that({"complain", "badly"}));
+  ASSERT_TRUE(comes(result));
+  const auto told = success_result_of(std::move(result));
+  EXPECT_EQ(told.out, "");
+  EXPECT_EQ(told.err, "badly");
+  EXPECT_EQ(told.status.exit_code(), 7);
+}
+
+TEST_P(ProcessOutput, RefusesInputThatNothingWouldTake) {
+  auto options = child_that({"cat"});
+  options.descriptors.insert_or_assign(0, ChildDescriptor::null());
+  GatherOptions gathering;
+  gathering.input = "lost";
+  auto output = get_process_output(*reactor_, options, gathering);
+  static_cast<void>(failure_result_of<InvalidArgument>(std::move(output)));
+}
+
+class ProcessValue : public ProcessOutput {};
+
+TEST_P(ProcessValue, IsTheExitCodeHoweverMuchIsWritten) {
+  auto value = get_process_value(*reactor_, child_that({"exit", "23"}));
+  ASSERT_TRUE(comes(value));
+  EXPECT_EQ(success_result_of(std::move(value)), 23);
+  GatherOptions gathering;
+  gathering.max_output_bytes = 1;
+  value = get_process_value(*reactor_, child_that({"much", "1000000"}), gathering);
+  ASSERT_TRUE(comes(value));
+  EXPECT_EQ(success_result_of(std::move(value)), 0);
+}
+
+TEST_P(ProcessValue, FailsWhenASignalEndedTheProgram) {
+  auto value = get_process_value(*reactor_, child_that({"signal", "9"}));
+  ASSERT_TRUE(comes(value));
+  const auto failure = failure_result_of<ProcessFailed>(std::move(value));
+  EXPECT_EQ(failure.check<ProcessFailed>()->status().signal(), 9);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, ProcessOutput, ::testing::ValuesIn(reactor_names()), reactor_of);
+INSTANTIATE_TEST_SUITE_P(Each, ProcessValue, ::testing::ValuesIn(reactor_names()), reactor_of);
+
+}  // namespace
+}  // namespace weft::testing

@@ -1,0 +1,170 @@
+#include "../transports/process_stream.hpp"
+
+#include "../testing/conformance/stream_conformance.hpp"
+#include "../testing/log_capture.hpp"
+#include "../transports/streams.hpp"
+#include "process_test.hpp"
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace weft::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ProcessStream : public Processes {
+ protected:
+  std::shared_ptr<Process> open(const ProcessOptions& options) {
+    return spawn_stream(*reactor_, options, protocol_);
+  }
+  [[nodiscard]] bool lost() {
+    return spin_until([this] { return protocol_->lost(); });
+  }
+  std::shared_ptr<AccumulatingProtocol> protocol_ = std::make_shared<AccumulatingProtocol>();
+};
+
+TEST_P(ProcessStream, CarriesAProtocolAndEndsInOrderWhenTheProgramDoes) {
+  open(child_that({"cat"}));
+  protocol_->way().write("there and back");
+  ASSERT_TRUE(spin_until([this] { return protocol_->data == "there and back"; }));
+  protocol_->way().lose_write_connection();
+  ASSERT_TRUE(lost());
+  EXPECT_TRUE(protocol_->lost_with<ConnectionDone>());
+  EXPECT_EQ(protocol_->events, (std::vector<std::string>{"made", "data", "eof", "lost"}));
+}
+
+TEST_P(ProcessStream, IsLostForTheStatusThatTheProgramEndedWith) {
+  const LogCapture log;
+  const auto child = open(child_that({"complain", "badly\n"}));
+  ASSERT_TRUE(lost());
+  ASSERT_TRUE(protocol_->lost_with<ProcessFailed>());
+  EXPECT_EQ(protocol_->reason->check<ProcessFailed>()->status().exit_code(), 7);
+  EXPECT_EQ(child->status(), ProcessStatus::exited(7));
+}
+
+TEST_P(ProcessStream, LogsStandardErrorLineByLineUnlessItGoesElsewhere) {
+  const LogCapture log;
+  open(child_that({"complain", "one\ntwo"}));
+  ASSERT_TRUE(lost());
+  // The last of it may come after the program's exit.
+  EXPECT_TRUE(spin_until([&] { return log.contains("says: one") && log.contains("says: two"); }));
+  auto merged = child_that({"complain", "merged"});
+  merged.descriptors.insert_or_assign(2, ChildDescriptor::same_as(1));
+  protocol_ = std::make_shared<AccumulatingProtocol>();
+  open(merged);
+  ASSERT_TRUE(lost());
+  EXPECT_EQ(protocol_->data, "merged");
+}
+
+TEST_P(ProcessStream, EndsAProgramThatDoesNotEndWithItsInput) {
+  auto options = child_that({"ignore-term"});
+  options.grace = std::chrono::milliseconds(1);
+  open(options);
+  ASSERT_TRUE(spin_until([this] { return protocol_->data == "ready\n"; }));
+  protocol_->way().lose_connection();
+  ASSERT_TRUE(lost());
+  ASSERT_TRUE(protocol_->lost_with<ProcessFailed>());
+  EXPECT_EQ(protocol_->reason->check<ProcessFailed>()->status().signal(), SIGKILL);
+}
+
+TEST_P(ProcessStream, KillsTheProgramWhenItIsAbortedAndKeepsTheReason) {
+  const auto child = open(child_that({"wait"}));
+  protocol_->way().abort_connection();
+  ASSERT_TRUE(lost());
+  EXPECT_TRUE(protocol_->lost_with<ConnectionAborted>());
+  EXPECT_EQ(child->status(), ProcessStatus::signalled(SIGKILL));
+}
+
+TEST_P(ProcessStream, ThrowsWhenTheProgramCannotBeRun) {
+  EXPECT_THROW(open({"/no/such/program"}), SpawnError);
+  EXPECT_THROW(spawn_stream(*reactor_, child_that({"cat"}), nullptr), InvalidArgument);
+}
+
+TEST_P(ProcessStream, IsLostAsItsReactorEnds) {
+  open(child_that({"wait"}));
+  reactor_.reset();
+  EXPECT_TRUE(protocol_->lost_with<ConnectionLost>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, ProcessStream, ::testing::ValuesIn(reactor_names()), reactor_of);
+
+// ---- the suite of all streams
+
+// The two descriptors that somebody passes.
+std::array<int, 2> receive_two(int socket) {
+  std::array<int, 2> lent{-1, -1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof lent)] = {};
+  char byte = 0;
+  iovec piece{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || CMSG_FIRSTHDR(&message) == nullptr) {
+    throw std::runtime_error("the child lent nothing");
+  }
+  std::memcpy(lent.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof lent);
+  return lent;
+}
+
+// The client talks to a child, which has lent its standard input and output to the server.
+class LentByAChild final : public ReactorStreamFixture {
+ public:
+  using ReactorStreamFixture::ReactorStreamFixture;
+  void connect(std::shared_ptr<Protocol> client, std::shared_ptr<Protocol> server) override {
+    int ends[2] = {};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+      throw std::runtime_error("no pair of sockets could be made");
+    }
+    auto options = child_that({"lend"});
+    options.descriptors.emplace(3, ChildDescriptor::descriptor(ends[1]));
+    options.grace = Duration::zero();
+    spawn_stream(reactor(), options, std::move(client));
+    ::close(ends[1]);
+    const auto lent = receive_two(ends[0]);
+    ::close(ends[0]);
+    adopt_pipes(reactor(), lent[0], lent[1], std::move(server));
+  }
+  [[nodiscard]] std::size_t more_than_buffers_take() const override { return 4'000'000; }
+};
+
+// Pipes have no resets: whose peer aborts sees an end.
+const std::map<std::string, std::string>& what_needs_resets() {
+  static const auto skipped = [] {
+    std::map<std::string, std::string> all;
+    for (const char* const behaviour :
+         {"IsLostForTheReasonThatItWasAbortedWith", "LosesOnlyTheConnectionWhoseCallbackThrew",
+          "LosesTheConnectionWhosePauseWritingThrows", "MayBeAbortedAfterLoseWithAFullBuffer",
+          "MayBeAbortedInDataReceivedAndThePeerSeesAReset",
+          "MayBeAbortedWhilePausedAndInEofReceived", "ReportsAResetWhilePaused",
+          "StopsItsProducerWhenThePeerResets"}) {
+      all[behaviour] = "the system has no resets for this carrier";
+    }
+    return all;
+  }();
+  return skipped;
+}
+
+std::vector<StreamKind> children() {
+  std::vector<StreamKind> all;
+  for (const auto& name : reactor_names()) {
+    all.push_back(
+        {"child_" + name, [name] { return std::make_unique<ThroughAChild>(make_reactor(name)); }});
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Child, StreamConformance, ::testing::ValuesIn(children()),
+                         stream_kind_name);
+
+}  // namespace
+}  // namespace weft::testing

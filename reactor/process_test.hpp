@@ -1,0 +1,135 @@
+// What the tests of processes share: a protocol that remembers, a child to run, and a look for what
+// is left.
+#pragma once
+
+#include "../framework/process.hpp"
+#include "../framework/transport.hpp"
+#include "../testing/conformance/reactor_fixture.hpp"
+#include "make_reactor.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/wait.h>
+#include <utility>
+#include <vector>
+
+namespace weft::testing {
+
+/// Remembers everything that happened to it.
+class NotingProcess : public ProcessProtocol {
+ public:
+  /// What came from each descriptor, all together.
+  std::map<int, std::string> said;
+  /// "made", "data 1", "lost 1", "pause 0", "resume 0", "exited", "ended"; runs count once.
+  std::vector<std::string> events;
+  std::optional<ProcessStatus> exit;
+  std::optional<ProcessStatus> end;
+  std::function<void(NotingProcess&)> on_made;
+  std::function<void(NotingProcess&)> on_data;
+  std::function<void(NotingProcess&)> on_exit;
+  std::function<void(NotingProcess&)> on_end;
+
+  [[nodiscard]] Process& child() const { return process(); }
+
+  void connection_made() override {
+    note("made");
+    if (on_made) on_made(*this);
+  }
+  void child_data_received(int descriptor, BytesView data) override {
+    note("data " + std::to_string(descriptor));
+    said[descriptor] += data.text();
+    if (on_data) on_data(*this);
+  }
+  void child_connection_lost(int descriptor) override {
+    note("lost " + std::to_string(descriptor));
+  }
+  void process_exited(const ProcessStatus& status) override {
+    note("exited");
+    exit = status;
+    if (on_exit) on_exit(*this);
+  }
+  void process_ended(const ProcessStatus& status) override {
+    note("ended");
+    end = status;
+    if (on_end) on_end(*this);
+  }
+  void pause_writing(int descriptor) override { note("pause " + std::to_string(descriptor)); }
+  void resume_writing(int descriptor) override { note("resume " + std::to_string(descriptor)); }
+
+  [[nodiscard]] bool noted(const std::string& event) const {
+    for (const auto& one : events) {
+      if (one == event) return true;
+    }
+    return false;
+  }
+
+ private:
+  void note(std::string event) {
+    if (events.empty() || events.back() != event) events.push_back(std::move(event));
+  }
+};
+
+/// Our own little program, doing that.
+inline ProcessOptions child_that(std::vector<std::string> does) {
+  ProcessOptions options;
+  options.program = WEFT_PROCESS_CHILD;
+  options.arguments = std::move(does);
+  return options;
+}
+
+/// On each reactor. Each test must leave no child, not even a dead one.
+class Processes : public ::testing::TestWithParam<std::string> {
+ protected:
+  void TearDown() override {
+    reactor_.reset();
+    siginfo_t info{};
+    EXPECT_EQ(::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), -1) << "a child is left";
+    EXPECT_EQ(errno, ECHILD);
+  }
+  std::shared_ptr<NotingProcess> spawn(const ProcessOptions& options) {
+    auto protocol = std::make_shared<NotingProcess>();
+    spawn(protocol, options);
+    return protocol;
+  }
+  void spawn(const std::shared_ptr<NotingProcess>& protocol, const ProcessOptions& options) {
+    static_cast<void>(reactor_->spawn_process(protocol, options));
+  }
+  [[nodiscard]] bool spin_until(const std::function<bool()>& condition) {
+    // The end of a pipe is told before a round waits, so a long wait would be for nothing.
+    const auto limit = reactor_->now() + std::chrono::seconds(10);
+    while (!condition()) {
+      if (reactor_->now() > limit) return false;
+      reactor_->run_once(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+  [[nodiscard]] bool ends(const std::shared_ptr<NotingProcess>& protocol) {
+    return spin_until([&] { return protocol->end.has_value(); });
+  }
+  [[nodiscard]] bool says(const std::shared_ptr<NotingProcess>& protocol, const std::string& what) {
+    return spin_until([&] { return protocol->said[1].find(what) != std::string::npos; });
+  }
+  /// What it writes to its standard output, run to its end.
+  std::string output_of(const ProcessOptions& options) {
+    const auto protocol = spawn(options);
+    EXPECT_TRUE(ends(protocol));
+    return protocol->said[1];
+  }
+
+  std::unique_ptr<Reactor> reactor_ = make_reactor(GetParam());
+};
+
+inline std::string reactor_of(const ::testing::TestParamInfo<std::string>& name) {
+  return name.param;
+}
+
+}  // namespace weft::testing
