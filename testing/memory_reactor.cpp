@@ -189,7 +189,7 @@ class MemoryReactor::MemoryWatcher final : public Watch::Watcher {
 // ---- the reactor
 
 MemoryReactor::MemoryReactor(Time time, Delivery delivery)
-    : time_(time), delivery_(delivery), names_(std::make_shared<Names>()) {
+    : time_(time), delivery_(delivery), names_(std::make_shared<Names>()), datagrams_(*this) {
   set_resolver(names_);
   set_stop_on_signals(false);
 }
@@ -336,6 +336,12 @@ void MemoryReactor::add_silent_host(std::string host) {
   silent_.insert(address->host());
 }
 
+std::shared_ptr<DatagramTransport> MemoryReactor::listen_udp(
+    weft::Port port, std::shared_ptr<DatagramProtocol> protocol, const DatagramOptions& options) {
+  turn().check_thread();
+  return datagrams_.listen(port, std::move(protocol), options);
+}
+
 // ---- descriptors
 
 Watch MemoryReactor::watch(Descriptor descriptor, Interest interest, Callback callback) {
@@ -364,7 +370,7 @@ bool MemoryReactor::make_ready(Descriptor descriptor, Interest interest) {
 // ---- the loop
 
 bool MemoryReactor::deliver() {
-  bool moved = !backlog_.empty();
+  bool moved = datagrams_.move() || !backlog_.empty();
   for (const auto& [port, end] : std::exchange(backlog_, {})) {
     port->accept(end);
     ends_.push_back(end);

@@ -3,6 +3,7 @@
 
 #include "../framework/basic_reactor.hpp"
 #include "io_pump.hpp"
+#include "memory_datagrams.hpp"
 #include "string_transport.hpp"
 
 #include <condition_variable>
@@ -52,6 +53,10 @@ class MemoryReactor : public BasicReactor {
   Deferred<std::shared_ptr<Protocol>> connect_tcp(std::string host, weft::Port port,
                                                   std::shared_ptr<Factory> factory,
                                                   const ConnectOptions& options = {}) override;
+  using BasicReactor::listen_udp;
+  std::shared_ptr<DatagramTransport> listen_udp(weft::Port port,
+                                                std::shared_ptr<DatagramProtocol> protocol,
+                                                const DatagramOptions& options) override;
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override;
 
   // ---- what the test does
@@ -73,6 +78,9 @@ class MemoryReactor : public BasicReactor {
   void set_connects(Connects connects) noexcept { connects_ = connects; }
   /// Those that wait for the test, oldest first.
   [[nodiscard]] std::vector<PendingConnect> connects() const;
+
+  /// The UDP of this reactor.
+  [[nodiscard]] MemoryDatagrams& datagrams() noexcept { return datagrams_; }
 
   /// What `name` shall resolve to; ports are filled in.
   void add_name(std::string name, std::vector<Address> addresses);
@@ -105,6 +113,7 @@ class MemoryReactor : public BasicReactor {
   Connects connects_ = Connects::to_ports;
   std::shared_ptr<Names> names_;
   std::set<std::string> silent_;
+  MemoryDatagrams datagrams_;
   std::vector<std::shared_ptr<Port>> ports_;
   std::vector<std::shared_ptr<Connector>> waiting_;
   // What has connected and was not accepted yet.
