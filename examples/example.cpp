@@ -88,9 +88,8 @@ weft::ListeningPort Example::listen(const std::shared_ptr<weft::Factory>& factor
     if (!stdio) say("listening on " + ports.back().address().text());
   }
   // Nobody waits for the end of a port that never stops, so whoever drops it is not told.
-  const auto all_ended =
-      weft::gather_results(std::move(ends))
-      .add_callbacks([this] { finish(0); }, [](const weft::Failure&) {});
+  const auto all_ended = weft::gather_results(std::move(ends))
+                             .add_callbacks([this] { finish(0); }, [](const weft::Failure&) {});
   return ports.front();
 }
 

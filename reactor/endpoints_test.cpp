@@ -196,6 +196,28 @@ TEST_P(Endpoints, PassTheClientsAddressThroughAProxy) {
   EXPECT_EQ(server_->way().proxied()->destination, port.address());
 }
 
+TEST_P(Endpoints, TalkToAProgram) {
+  const auto protocol = client_;
+  auto connecting = connect(*reactor_, "process:cat:-u", factory_from([&] { return protocol; }));
+  ASSERT_TRUE(spin_until([&] { return connecting.ready(); }));
+  EXPECT_EQ(testing::success_result_of(std::move(connecting)), client_);
+  client_->way().write("hello");
+  ASSERT_TRUE(spin_until([&] { return client_->data == "hello"; }));
+  client_->way().lose_connection();
+  EXPECT_TRUE(spin_until([&] { return client_->lost_with<ConnectionDone>(); }));
+}
+
+TEST_P(Endpoints, FailForAProgramThatCannotBeRun) {
+  connect_failure<SpawnError>("process:/nowhere/nothing");
+  auto refused =
+      connect(*reactor_, "process:cat", factory_from([] { return std::shared_ptr<Protocol>(); }));
+  ASSERT_TRUE(spin_until([&] { return refused.ready(); }));
+  testing::failure_result_of<NoProtocol>(std::move(refused));
+  auto cancelled = connect(*reactor_, "process:cat", factory_from([this] { return client_; }));
+  cancelled.cancel();
+  testing::failure_result_of<ConnectingCancelled>(std::move(cancelled));
+}
+
 TEST_P(Endpoints, RefuseAProxyThatIsNotTrusted) {
   const auto port = listen_on("haproxy:trusted=10.0.0.0/8:tcp:0:interface=127.0.0.1");
   auto connecting = connect(*reactor_, "haproxy:tcp:127.0.0.1:" + port_of(port),

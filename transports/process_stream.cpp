@@ -4,7 +4,9 @@
 
 #ifdef __linux__
 
+#include "../framework/connect_attempt.hpp"
 #include "../framework/logging.hpp"
+#include "../framework/protocol_wrapper.hpp"
 #include "detail/child_process.hpp"
 
 #include <algorithm>
@@ -106,6 +108,80 @@ class Program final : public ProcessProtocol {
   std::string last_line_;
 };
 
+/// A program that runs, and the connection with it.
+struct Started {
+  Started(Reactor& reactor, ProcessOptions options) : program(options.program) {
+    options.descriptors.insert_or_assign(0, ChildDescriptor::to_child());
+    options.descriptors.insert_or_assign(1, ChildDescriptor::from_child());
+    child = std::make_shared<ChildProcess>(reactor, options);
+    transport = child->join_standard_streams();
+  }
+  std::shared_ptr<Protocol> talk(std::shared_ptr<Protocol> protocol) const {
+    auto conversation = std::make_shared<Conversation>(std::move(protocol), transport, child);
+    child->begin(std::make_shared<Program>(program, conversation));
+    return conversation;
+  }
+
+  std::string program;
+  std::shared_ptr<ChildProcess> child;
+  std::shared_ptr<DescriptorTransport> transport;
+};
+
+/// Has another factory build the protocols that talk with a program.
+class ConversationFactory final : public WrappingFactory {
+ public:
+  using WrappingFactory::WrappingFactory;
+  std::optional<Started> started;
+  std::shared_ptr<Protocol> user;
+  bool talking = false;
+
+ private:
+  std::shared_ptr<Protocol> wrap(std::shared_ptr<Protocol> protocol, const Address&) override {
+    user = protocol;
+    talking = true;
+    return std::exchange(started, std::nullopt)->talk(std::move(protocol));
+  }
+};
+
+class ProcessConnector final : public ConnectAttempt {
+ public:
+  ProcessConnector(Reactor& reactor, ProcessOptions options,
+                   std::shared_ptr<ConversationFactory> factory)
+      : ConnectAttempt(reactor, factory),
+        reactor_(reactor),
+        options_(std::move(options)),
+        factory_(std::move(factory)) {}
+
+  Deferred<std::shared_ptr<Protocol>> start() {
+    auto outcome = begin();
+    // Nothing is told inside the call that begins it, however soon it is known.
+    call_ = clock().call_later(Duration::zero(), [this, self = shared_from_this()] { run(); });
+    return std::move(outcome).add_callback(
+        [factory = factory_](const auto&) { return std::exchange(factory->user, nullptr); });
+  }
+
+ private:
+  void run() {
+    try {
+      const auto& started = factory_->started.emplace(reactor_, options_);
+      const auto child = started.child;
+      connected(started.transport);
+      if (factory_->talking) return;
+      child->begin(std::make_shared<ProcessProtocol>());
+      child->kill();
+    } catch (...) {
+      failed(Failure::current());
+    }
+  }
+  void end_attempt() noexcept override { call_.cancel_if_active(); }
+  [[nodiscard]] std::string target() const override { return "\"" + options_.program + "\""; }
+
+  Reactor& reactor_;
+  ProcessOptions options_;
+  std::shared_ptr<ConversationFactory> factory_;
+  DelayedCall call_;
+};
+
 }  // namespace
 
 std::shared_ptr<Process> spawn_stream(Reactor& reactor, ProcessOptions options,
@@ -114,14 +190,17 @@ std::shared_ptr<Process> spawn_stream(Reactor& reactor, ProcessOptions options,
   if (protocol == nullptr) {
     throw InvalidArgument("A connection was given no protocol, so nobody would talk; pass one.");
   }
-  options.descriptors.insert_or_assign(0, ChildDescriptor::to_child());
-  options.descriptors.insert_or_assign(1, ChildDescriptor::from_child());
-  auto child = std::make_shared<ChildProcess>(reactor, options);
-  const auto transport = child->join_standard_streams();
-  auto conversation = std::make_shared<Conversation>(std::move(protocol), transport, child);
-  child->begin(std::make_shared<Program>(options.program, conversation));
-  transport->establish(std::move(conversation));
-  return child;
+  const Started started(reactor, std::move(options));
+  started.transport->establish(started.talk(std::move(protocol)));
+  return started.child;
+}
+
+Deferred<std::shared_ptr<Protocol>> connect_process(Reactor& reactor, ProcessOptions options,
+                                                    std::shared_ptr<Factory> factory) {
+  reactor.turn().check_thread();
+  return std::make_shared<ProcessConnector>(
+             reactor, std::move(options), std::make_shared<ConversationFactory>(std::move(factory)))
+      ->start();
 }
 
 }  // namespace weft
@@ -130,8 +209,20 @@ std::shared_ptr<Process> spawn_stream(Reactor& reactor, ProcessOptions options,
 
 namespace weft {
 
-std::shared_ptr<Process> spawn_stream(Reactor&, ProcessOptions, std::shared_ptr<Protocol>) {
+namespace {
+
+[[noreturn]] void refuse() {
   throw NotSupportedOnThisPlatform("There are no processes on this system yet; use a socket.");
+}
+
+}  // namespace
+
+std::shared_ptr<Process> spawn_stream(Reactor&, ProcessOptions, std::shared_ptr<Protocol>) {
+  refuse();
+}
+Deferred<std::shared_ptr<Protocol>> connect_process(Reactor&, ProcessOptions,
+                                                    std::shared_ptr<Factory>) {
+  refuse();
 }
 
 }  // namespace weft

@@ -23,4 +23,11 @@ namespace weft {
 std::shared_ptr<Process> spawn_stream(Reactor& reactor, ProcessOptions options,
                                       std::shared_ptr<Protocol> protocol);
 
+/// Runs a program as `spawn_stream` does, for a protocol that `factory` builds; fires once its
+/// `connection_made` has returned, as `Reactor::connect_tcp` does. Cancelling it runs nothing.
+/// Errors, of the deferred alone: SpawnError, InvalidArgument, NoProtocol, ConnectingCancelled, or
+/// what `connection_made` threw. NotSupportedOnThisPlatform is thrown at once.
+Deferred<std::shared_ptr<Protocol>> connect_process(Reactor& reactor, ProcessOptions options,
+                                                    std::shared_ptr<Factory> factory);
+
 }  // namespace weft

@@ -1,8 +1,10 @@
 #include "endpoint_kinds.hpp"
 
+#include "../process_stream.hpp"
 #include "../proxy_protocol.hpp"
 #include "../streams.hpp"
 #include "../systemd.hpp"
+#include "../tls.hpp"
 
 #include <utility>
 
@@ -72,19 +74,145 @@ ConnectOptions connect_options(EndpointArguments& arguments) {
   return options;
 }
 
-std::string host_in(EndpointArguments& arguments) {
-  auto host = arguments.required("host");
+std::unique_ptr<ClientEndpoint> tcp_client_to(Reactor& reactor, EndpointArguments& arguments,
+                                              const EndpointArgument& host) {
   if (host.text.empty()) arguments.refuse(host, "a host is a name or an address.");
-  return std::move(host.text);
+  const auto port = arguments.port(arguments.required("port"));
+  const auto options = connect_options(arguments);
+  return client_endpoint(
+      [&reactor, name = host.text, port, options](std::shared_ptr<Factory> factory) {
+        return reactor.connect_tcp(name, port, std::move(factory), options);
+      });
 }
 
 std::unique_ptr<ClientEndpoint> tcp_client(Reactor& reactor, EndpointArguments& arguments) {
-  const auto host = host_in(arguments);
-  const auto port = arguments.port(arguments.required("port"));
-  const auto options = connect_options(arguments);
-  return client_endpoint([&reactor, host, port, options](std::shared_ptr<Factory> factory) {
-    return reactor.connect_tcp(host, port, std::move(factory), options);
-  });
+  return tcp_client_to(reactor, arguments, arguments.required("host"));
+}
+
+// ---- TLS
+
+TlsVersion tls_version(EndpointArguments& arguments, const EndpointArgument& given) {
+  if (given.text == "1.2") return TlsVersion::tls_1_2;
+  if (given.text == "1.3") return TlsVersion::tls_1_3;
+  arguments.refuse(given, "the versions of TLS are 1.2 and 1.3.");
+}
+
+void read_tls_options(EndpointArguments& arguments, TlsOptions& options) {
+  if (const auto alpn = arguments.named("alpn")) {
+    for (const EndpointArgument& one : arguments.list(*alpn))
+      options.alpn.push_back(one.text);
+  }
+  if (const auto least = arguments.named("min_version")) {
+    options.min_version = tls_version(arguments, *least);
+  }
+  if (const auto most = arguments.named("max_version")) {
+    options.max_version = tls_version(arguments, *most);
+  }
+  if (const auto limit = arguments.named("handshake_timeout")) {
+    options.handshake_timeout = arguments.seconds(*limit);
+  }
+  if (const auto revoked = arguments.named("revoked")) options.revoked = Pem::file(revoked->text);
+  if (const auto log = arguments.named("key_log")) options.key_log_file = log->text;
+}
+
+// A file of the whole chain, and one of the key, unless that is in the same.
+TlsIdentity identity_in(EndpointArguments& arguments, const EndpointArgument& chain) {
+  const auto key = arguments.named("key");
+  return {Pem::file(chain.text), Pem::file(key ? key->text : chain.text)};
+}
+
+ClientCertificate client_certificate(EndpointArguments& arguments) {
+  const auto given = arguments.named("client_cert");
+  if (!given || given->text == "none") return ClientCertificate::none;
+  if (given->text == "optional") return ClientCertificate::optional;
+  if (given->text == "required") return ClientCertificate::required;
+  arguments.refuse(*given, "a client's certificate is none, optional or required.");
+}
+
+// What goes around TCP, unless `over` names another endpoint.
+class TlsServerEndpoint final : public ServerEndpoint {
+ public:
+  TlsServerEndpoint(std::unique_ptr<ServerEndpoint> carrier, TlsContext context)
+      : carrier_(std::move(carrier)), context_(std::move(context)) {}
+
+ private:
+  Deferred<ListeningPort> start(std::shared_ptr<Factory> factory,
+                                const FactoryWrapper& next_to_the_wire) override {
+    return carrier_->listen(tls_server(context_, std::move(factory)), next_to_the_wire);
+  }
+
+  std::unique_ptr<ServerEndpoint> carrier_;
+  TlsContext context_;
+};
+
+class TlsClientEndpoint final : public ClientEndpoint {
+ public:
+  TlsClientEndpoint(Clock& clock, std::unique_ptr<ClientEndpoint> carrier, TlsContext context,
+                    std::string server_name)
+      : clock_(clock),
+        carrier_(std::move(carrier)),
+        context_(std::move(context)),
+        server_name_(std::move(server_name)) {}
+
+ private:
+  Deferred<std::shared_ptr<Protocol>> start(std::shared_ptr<Factory> factory,
+                                            const FactoryWrapper& next_to_the_wire) override {
+    // The endpoint may be gone before this is called.
+    auto connect = [carrier = carrier_, next_to_the_wire](std::shared_ptr<Factory> lower) {
+      return carrier->connect(std::move(lower), next_to_the_wire);
+    };
+    return tls_connect(clock_, std::move(connect), context_, server_name_, std::move(factory));
+  }
+
+  Clock& clock_;
+  std::shared_ptr<ClientEndpoint> carrier_;
+  TlsContext context_;
+  std::string server_name_;
+};
+
+std::unique_ptr<ServerEndpoint> tls_server_endpoint(Reactor& reactor,
+                                                    EndpointArguments& arguments) {
+  const auto over = arguments.named("over");
+  const auto cert = arguments.named("cert");
+  TlsServerOptions options;
+  if (cert) options.identities.push_back(identity_in(arguments, *cert));
+  // One file with chain and key for each further name.
+  while (const auto more = arguments.named("sni")) {
+    options.identities.emplace_back(Pem::file(more->text), Pem::file(more->text));
+  }
+  read_tls_options(arguments, options);
+  options.client_certificate = client_certificate(arguments);
+  if (const auto trust = arguments.named("trust")) options.client_trust = Pem::file(trust->text);
+  auto carrier = over ? server_from_string(reactor, over->text) : tcp_server(reactor, arguments);
+  arguments.finish();
+  if (!cert) arguments.refuse(arguments.kind(), "it needs \"cert\", a file in PEM.");
+  return std::make_unique<TlsServerEndpoint>(std::move(carrier), TlsContext(options));
+}
+
+std::unique_ptr<ClientEndpoint> tls_client_endpoint(Reactor& reactor,
+                                                    EndpointArguments& arguments) {
+  TlsClientOptions options;
+  read_tls_options(arguments, options);
+  if (const auto trust = arguments.named("trust")) options.trust = Pem::file(trust->text);
+  if (const auto cert = arguments.named("cert")) {
+    options.identity = identity_in(arguments, *cert);
+  }
+  if (const auto verify = arguments.named("verify")) {
+    options.trust_anybody_insecurely = !arguments.yes_or_no(*verify);
+  }
+  auto name = arguments.named("server_name");
+  std::unique_ptr<ClientEndpoint> carrier;
+  if (const auto over = arguments.named("over")) {
+    carrier = client_from_string(reactor, over->text);
+    if (!name) arguments.refuse(*over, "whoever is reached this way needs a \"server_name\".");
+  } else {
+    auto host = arguments.required("host");
+    carrier = tcp_client_to(reactor, arguments, host);
+    if (!name) name = std::move(host);
+  }
+  arguments.finish();
+  return std::make_unique<TlsClientEndpoint>(reactor, std::move(carrier), TlsContext(options),
+                                             name->text);
 }
 
 // ---- UNIX sockets
@@ -162,6 +290,19 @@ std::unique_ptr<ServerEndpoint> descriptor_server(Reactor& reactor, EndpointArgu
   });
 }
 
+// ---- programs
+
+std::unique_ptr<ClientEndpoint> process_client(Reactor& reactor, EndpointArguments& arguments) {
+  ProcessOptions options;
+  options.program = arguments.required("program").text;
+  if (const auto directory = arguments.named("directory")) options.directory = directory->text;
+  for (EndpointArgument& argument : arguments.places())
+    options.arguments.push_back(std::move(argument.text));
+  return client_endpoint([&reactor, options](std::shared_ptr<Factory> factory) {
+    return connect_process(reactor, options, std::move(factory));
+  });
+}
+
 // ---- around others
 
 Duration header_timeout(EndpointArguments& arguments) {
@@ -203,11 +344,16 @@ std::unique_ptr<ClientEndpoint> announcing_client(Reactor& reactor, EndpointArgu
 
 std::map<std::string, ServerEndpointBuilder> built_in_servers() {
   return {{"tcp", tcp_server},         {"unix", unix_server},     {"stdio", stdio_server},
-          {"systemd", systemd_server}, {"fd", descriptor_server}, {"haproxy", proxied_server}};
+          {"systemd", systemd_server}, {"fd", descriptor_server}, {"haproxy", proxied_server},
+          {"tls", tls_server_endpoint}};
 }
 
 std::map<std::string, ClientEndpointBuilder> built_in_clients() {
-  return {{"tcp", tcp_client}, {"unix", unix_client}, {"haproxy", announcing_client}};
+  return {{"tcp", tcp_client},
+          {"unix", unix_client},
+          {"haproxy", announcing_client},
+          {"tls", tls_client_endpoint},
+          {"process", process_client}};
 }
 
 }  // namespace weft::detail
