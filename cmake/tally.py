@@ -6,13 +6,15 @@
 Each tree has run `ctest --output-junit test-results/ctest.xml`, and each GoogleTest shard has left
 test-results/<test>.xml. A shard that failed without naming a failed test (it crashed, hung or
 leaked) counts as one failure. The last line is `N passed, N failed`; the exit status is 1 if any
-failed, or if nothing ran at all.
+failed, or if nothing ran at all. The stream part of the conformance suite is shown as a table.
 """
 
 import pathlib
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
+
+import conformance
 
 RUNNING = re.compile(r"^\[ RUN      \] (\S+)", re.MULTILINE)
 
@@ -79,6 +81,9 @@ def main():
         tally.add(tree)
         print(f"{tree.name}: {tally.passed - before[0]} passed, "
               f"{len(tally.failures) - before[1]} failed")
+    for tree in sys.argv[1:]:
+        for line in conformance.table(tree):
+            print(f"{pathlib.Path(tree).name}: {line}")
     for name, reason in tally.skipped:
         print(f"skipped  {name}: {reason}")
     for name in tally.failures:

@@ -195,8 +195,8 @@ bool BasicReactor::call_from_thread(Callback callback) {
   return true;
 }
 
-void BasicReactor::run_thread_calls() {
-  if (!thread_calls_waiting_.load(std::memory_order_acquire)) return;
+bool BasicReactor::run_thread_calls() {
+  if (!thread_calls_waiting_.load(std::memory_order_acquire)) return false;
   auto calls = std::exchange(spare_thread_calls_, {});
   {
     const std::lock_guard lock(thread_calls_mutex_);
@@ -211,18 +211,21 @@ void BasicReactor::run_thread_calls() {
   }
   calls.clear();
   if (calls.capacity() <= max_spare_thread_calls) spare_thread_calls_ = std::move(calls);
+  return true;
 }
 
 void BasicReactor::round(std::optional<TimePoint> latest) {
   if (stop_asked_.exchange(false) && (state_ == State::starting || state_ == State::running)) {
     stop();
   }
-  run_thread_calls();
-  run_due(now());
-  turn().wake_waiting();
+  bool done_something = run_thread_calls();
+  done_something = run_due(now()) > 0 || done_something;
+  done_something = turn().wake_waiting() || done_something;
   if (state_ == State::ended) return;
   auto until = next_due();
-  if (turn().has_waiting() || thread_calls_waiting_.load(std::memory_order_acquire)) {
+  // Whoever runs single rounds waits for something to happen, and something has.
+  const bool enough = done_something && latest.has_value();
+  if (enough || turn().has_waiting() || thread_calls_waiting_.load(std::memory_order_acquire)) {
     until = now();
   } else if (latest) {
     until = until ? std::min(*until, *latest) : *latest;

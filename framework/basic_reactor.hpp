@@ -68,7 +68,8 @@ class BasicReactor : public Reactor {
   void shut_down();
   void connections_ended() noexcept;
   void round(std::optional<TimePoint> latest);
-  void run_thread_calls();
+  /// True when there were any.
+  bool run_thread_calls();
 
   std::unique_ptr<detail::SystemEvents> events_;
   std::unique_ptr<ThreadPool> thread_pool_;

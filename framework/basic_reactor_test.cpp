@@ -10,6 +10,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -42,6 +43,27 @@ TEST(BasicReactor, TellsItsLoopWhenARunBeginsAndEnds) {
     reactor.run();
     EXPECT_EQ(reactor.ended, time);
   }
+}
+
+// Notes how long it would wait.
+class NotingReactor final : public testing::MemoryReactor {
+ public:
+  std::optional<TimePoint> waited_until;
+
+ private:
+  void wait(std::optional<TimePoint> until) override { waited_until = until; }
+};
+
+TEST(BasicReactor, WaitsInASingleRoundOnlyWhenItHasDoneNothing) {
+  NotingReactor reactor;
+  reactor.call_later(Duration::zero(), [] {});
+  reactor.run_once(1h);
+  EXPECT_EQ(reactor.waited_until, reactor.now());
+  reactor.run_once(1h);
+  EXPECT_EQ(reactor.waited_until, reactor.now() + 1h);
+  reactor.call_from_thread([] {});
+  reactor.run_once(1h);
+  EXPECT_EQ(reactor.waited_until, reactor.now());
 }
 
 TEST(BasicReactor, EndsAtOnceWhenItCrashes) {
