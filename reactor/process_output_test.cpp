@@ -25,11 +25,11 @@ TEST_P(ProcessOutput, IsAllThatWasWrittenOnceTheProgramHasEnded) {
 }
 
 TEST_P(ProcessOutput, AnswersTheInputThatIsGiven) {
-  GatherOptions gathering;
-  gathering.input = std::string(200'000, 'i');
-  auto output = get_process_output(*reactor_, child_that({"cat"}), gathering);
+  OutputOptions output;
+  output.input = std::string(200'000, 'i');
+  auto output = get_process_output(*reactor_, child_that({"cat"}), output);
   ASSERT_TRUE(comes(output));
-  EXPECT_EQ(success_result_of(std::move(output)), gathering.input);
+  EXPECT_EQ(success_result_of(std::move(output)), output.input);
 }
 
 TEST_P(ProcessOutput, FailsWithTheStatusAndTheLastWordsOfAProgramThatFailed) {
@@ -47,16 +47,16 @@ TEST_P(ProcessOutput, FailsWhenTheProgramCannotBeRun) {
 }
 
 TEST_P(ProcessOutput, HasALimitAtWhichItIsAllowedAndPastWhichTheProgramIsEnded) {
-  GatherOptions gathering;
-  gathering.max_output_bytes = 100'000;
-  auto allowed = get_process_output(*reactor_, child_that({"much", "100000"}), gathering);
+  OutputOptions output;
+  output.max_output_bytes = 100'000;
+  auto allowed = get_process_output(*reactor_, child_that({"much", "100000"}), output);
   ASSERT_TRUE(comes(allowed));
   EXPECT_EQ(success_result_of(std::move(allowed)).size(), 100'000U);
 
-  auto too_much = get_process_output(*reactor_, child_that({"much", "100001"}), gathering);
+  auto too_much = get_process_output(*reactor_, child_that({"much", "100001"}), output);
   ASSERT_TRUE(comes(too_much));
   static_cast<void>(failure_result_of<OutputTooLong>(std::move(too_much)));
-  auto endless = get_process_output(*reactor_, child_that({"much", "1000000000000"}), gathering);
+  auto endless = get_process_output(*reactor_, child_that({"much", "1000000000000"}), output);
   ASSERT_TRUE(comes(endless));
   static_cast<void>(failure_result_of<OutputTooLong>(std::move(endless)));
 }
@@ -86,9 +86,9 @@ TEST_P(ProcessOutput, ComesWithStandardErrorAndAnyStatusWhereThatIsAskedFor) {
 TEST_P(ProcessOutput, RefusesInputThatNothingWouldTake) {
   auto options = child_that({"cat"});
   options.descriptors.insert_or_assign(0, ChildDescriptor::null());
-  GatherOptions gathering;
-  gathering.input = "lost";
-  auto output = get_process_output(*reactor_, options, gathering);
+  OutputOptions output;
+  output.input = "lost";
+  auto output = get_process_output(*reactor_, options, output);
   static_cast<void>(failure_result_of<InvalidArgument>(std::move(output)));
 }
 
@@ -98,9 +98,9 @@ TEST_P(ProcessValue, IsTheExitCodeHoweverMuchIsWritten) {
   auto value = get_process_value(*reactor_, child_that({"exit", "23"}));
   ASSERT_TRUE(comes(value));
   EXPECT_EQ(success_result_of(std::move(value)), 23);
-  GatherOptions gathering;
-  gathering.max_output_bytes = 1;
-  value = get_process_value(*reactor_, child_that({"much", "1000000"}), gathering);
+  OutputOptions output;
+  output.max_output_bytes = 1;
+  value = get_process_value(*reactor_, child_that({"much", "1000000"}), output);
   ASSERT_TRUE(comes(value));
   EXPECT_EQ(success_result_of(std::move(value)), 0);
 }
