@@ -3,10 +3,14 @@
 
 #include "../../framework/reactor.hpp"
 #include "../../framework/stream_transport.hpp"
+#include "descriptor_passing.hpp"
 #include "owned_descriptor.hpp"
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <system_error>
 
 namespace weft::detail {
@@ -58,10 +62,15 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
 
   [[nodiscard]] UsedDescriptor& out() noexcept { return output_.open() ? output_ : input_; }
-  [[nodiscard]] ssize_t receive(std::span<char> room) const noexcept;
+  [[nodiscard]] bool carries_descriptors() const noexcept;
+  [[nodiscard]] ssize_t receive(std::span<char> room, IncomingDescriptors& passed) noexcept;
   void readable();
+  void deliver_descriptors(IncomingDescriptors& passed);
+  void warn_of_descriptors(const std::string& what);
   void read_ended(ssize_t result);
+  [[nodiscard]] ssize_t send_now(std::span<iovec> pieces) noexcept;
   void writable();
+  void drop_unpassed() noexcept;
   [[nodiscard]] bool wait_for_peers_end() noexcept;
   void discard();
   void close_all() noexcept;
@@ -75,6 +84,11 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   DelayedCall discard_call_;
   Address host_;
   Address peer_;
+  // How many bytes have gone out: the places of descriptors are counted by them.
+  std::uint64_t sent_bytes_ = 0;
+  // None until one is passed.
+  std::unique_ptr<OutgoingDescriptors> passing_;
+  bool warned_ = false;
   bool send_waits_ = false;
   bool end_seen_ = false;
   bool closed_ = false;
