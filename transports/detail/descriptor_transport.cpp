@@ -9,6 +9,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <memory>
+#include <poll.h>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -131,7 +132,7 @@ Failure DescriptorTransport::failure_from(std::error_code error) const {
 void DescriptorTransport::reading_changed() {
   if (closed_ || end_seen_ || reading_.active() || !reading_wanted()) return;
   try {
-    reading_ = reactor_.watch(input_.get(), Interest::readable, [this] { readable(); });
+    reading_ = reactor_.watch(in().get(), Interest::readable, [this] { readable(); });
   } catch (...) {
     broken(Failure::current());
   }
@@ -145,6 +146,7 @@ ssize_t DescriptorTransport::receive(std::span<char> room, IncomingDescriptors& 
 
 void DescriptorTransport::readable() {
   if (closed_) return discard();
+  if (!input_.open()) return output_may_be_broken();
   // It is told lazily that nobody reads.
   if (!reading_wanted()) return reading_.cancel();
   try {
@@ -164,6 +166,20 @@ void DescriptorTransport::readable() {
     }
   } catch (...) {
     broken(Failure::current());
+  }
+}
+
+// The loops tell those who wait to read that a pipe has no reader any more; a terminal may have
+// something to read.
+void DescriptorTransport::output_may_be_broken() {
+  pollfd output{output_.get(), 0, 0};
+  ::poll(&output, 1, 0);
+  if ((output.revents & (POLLERR | POLLHUP)) != 0) {
+    broken(failure_from(system_error(EPIPE)));
+  } else {
+    // It cannot be waited for in this way.
+    end_seen_ = true;
+    reading_.cancel();
   }
 }
 
@@ -257,9 +273,22 @@ void DescriptorTransport::send_end() noexcept {
   drop_unpassed();
   if (output_.open()) {
     writing_.cancel();
+    if (!input_.open()) reading_.cancel();
     output_.close();
+    if (!input_.open()) end_both_directions();
   } else if (input_.is_socket()) {
     ::shutdown(input_.get(), SHUT_WR);
+  }
+}
+
+// There never was another direction, so that nothing is left.
+void DescriptorTransport::end_both_directions() noexcept {
+  end_seen_ = true;
+  try {
+    discard_call_ =
+        clock().call_later(Duration::zero(), [self = shared_from_this(), this] { ended(); });
+  } catch (...) {
+    log_failure("connection", "A connection that has ended could not say so", Failure::current());
   }
 }
 

@@ -41,7 +41,9 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
  public:
   /// One descriptor for both directions.
   DescriptorTransport(Reactor& reactor, UsedDescriptor both, Address host, Address peer);
-  /// One to read from, and one to write to.
+  /// One to read from, and one to write to. Either may be missing: without `input` nothing comes
+  /// but the news that nobody reads any more; without `output` the caller ends our direction before
+  /// the protocol is told of the connection.
   DescriptorTransport(Reactor& reactor, UsedDescriptor input, UsedDescriptor output);
   ~DescriptorTransport() override;
 
@@ -62,6 +64,8 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
 
   [[nodiscard]] UsedDescriptor& out() noexcept { return output_.open() ? output_ : input_; }
+  // What tells of the peer's end.
+  [[nodiscard]] UsedDescriptor& in() noexcept { return input_.open() ? input_ : output_; }
   [[nodiscard]] bool carries_descriptors() const noexcept;
   [[nodiscard]] ssize_t receive(std::span<char> room, IncomingDescriptors& passed) noexcept;
   void readable();
@@ -70,6 +74,8 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   void read_ended(ssize_t result);
   [[nodiscard]] ssize_t send_now(std::span<iovec> pieces) noexcept;
   void writable();
+  void output_may_be_broken();
+  void end_both_directions() noexcept;
   void drop_unpassed() noexcept;
   [[nodiscard]] bool wait_for_peers_end() noexcept;
   void discard();
