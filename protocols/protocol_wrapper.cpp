@@ -132,6 +132,10 @@ UnixControl* ProtocolWrapper::unix_socket() noexcept {
   return transport().unix_socket();
 }
 
+DescriptorReceiver* ProtocolWrapper::descriptor_receiver() noexcept {
+  return wrapped_ != nullptr ? wrapped_->descriptor_receiver() : nullptr;
+}
+
 // ---- the factory
 
 WrappingFactory::WrappingFactory(std::shared_ptr<Factory> wrapped) : wrapped_(std::move(wrapped)) {

@@ -25,6 +25,7 @@ class ProtocolWrapper : public Protocol, public Transport {
   void connection_lost(const Failure& reason) override;
   void pause_writing() override;
   void resume_writing() override;
+  [[nodiscard]] DescriptorReceiver* descriptor_receiver() noexcept override;
 
   void write(BytesView data) override;
   void write(Bytes data) override;
