@@ -340,6 +340,9 @@ TEST_P(Datagrams, OfAConnectedPortGoToNobodyElse) {
 }
 
 TEST_P(Datagrams, TellAConnectedPortThatNobodyIsThere) {
+#ifdef _WIN32
+  GTEST_SKIP() << "Wine forgets the refusal when it is asked what is ready";
+#endif
   const auto client = open(client_);
   client->connect(nobody(*reactor_));
   // Some systems say so only to the next one that is sent.
