@@ -233,6 +233,34 @@ class HAProxy(unittest.TestCase):
                 self.assertTrue(answer.endswith(who.encode()), answer)
 
 
+class Datagrams(unittest.TestCase):
+    def test_come_back_to_a_client_that_is_not_ours_on_every_reactor(self):
+        for reactor in reactors():
+            with self.subTest(reactor=reactor), \
+                    serving("udp_echo", "--reactor", reactor) as (_, port), \
+                    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(LIMIT)
+                for datagram in (b"hello", b"", bytes(60000)):
+                    client.sendto(datagram, ("127.0.0.1", port))
+                    self.assertEqual(client.recv(65536), datagram)
+
+    def test_are_counted_by_our_client_on_every_reactor(self):
+        for reactor in reactors():
+            with self.subTest(reactor=reactor), serving("udp_echo") as (_, port):
+                ran = run("udp_echo", "--to", "127.0.0.1", "--port", port, "--count", 1000,
+                          "--reactor", reactor)
+                self.assertEqual(ran.returncode, 0, ran.stdout)
+                self.assertIn("1000 datagrams came back", ran.stdout)
+
+    def test_that_nobody_answers_are_told_in_words(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+        ran = run("udp_echo", "--to", "127.0.0.1", "--port", port)
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("nobody listens", ran.stdout)
+
+
 class Chat(unittest.TestCase):
     def test_everybody_hears_what_anybody_says(self):
         with serving("chat_server") as (_, port), connect(port) as ann, connect(port) as bob:

@@ -157,6 +157,10 @@ std::shared_ptr<Protocol> ProtocolWrapper::exchange_protocol(std::shared_ptr<Pro
   return before;
 }
 
+DescriptorReceiver* ProtocolWrapper::descriptor_receiver() noexcept {
+  return wrapped_ != nullptr ? wrapped_->descriptor_receiver() : nullptr;
+}
+
 // ---- the factory
 
 WrappingFactory::WrappingFactory(std::shared_ptr<Factory> wrapped) : wrapped_(std::move(wrapped)) {

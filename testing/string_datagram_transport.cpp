@@ -130,7 +130,12 @@ void StringDatagramTransport::leave_group(const Address& group, const Address&) 
 std::shared_ptr<StringDatagramTransport> open_port(std::shared_ptr<DatagramProtocol> protocol,
                                                    const DatagramOptions& options) {
   const auto transport = std::make_shared<StringDatagramTransport>(options);
-  transport->start(std::move(protocol));
+  try {
+    transport->start(std::move(protocol));
+  } catch (...) {
+    transport->settle();
+    throw;
+  }
   transport->settle();
   return {transport.get(), [transport](StringDatagramTransport*) {
             transport->abort_connection();

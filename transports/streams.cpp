@@ -6,6 +6,7 @@
 
 #include "../framework/listener.hpp"
 #include "detail/descriptor_transport.hpp"
+#include "detail/devices.hpp"
 #include "detail/socket_address.hpp"
 
 #include <fcntl.h>
@@ -27,6 +28,19 @@ void begin(const std::shared_ptr<DescriptorTransport>& transport,
     throw InvalidArgument("A connection was given no protocol, so nobody would talk; pass one.");
   }
   transport->establish(std::move(protocol));
+}
+
+void read_from(Reactor& reactor, OwnedDescriptor input, std::shared_ptr<Protocol> protocol) {
+  const auto transport = std::make_shared<DescriptorTransport>(
+      reactor, UsedDescriptor(std::move(input)), UsedDescriptor());
+  transport->lose_write_connection();
+  begin(transport, std::move(protocol));
+}
+
+void write_to(Reactor& reactor, OwnedDescriptor output, std::shared_ptr<Protocol> protocol) {
+  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(),
+                                              UsedDescriptor(std::move(output))),
+        std::move(protocol));
 }
 
 OwnedDescriptor copy_of(int descriptor) {
@@ -82,6 +96,28 @@ void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
         std::move(protocol));
 }
 
+void adopt_reader(Reactor& reactor, Descriptor input, std::shared_ptr<Protocol> protocol) {
+  read_from(reactor, OwnedDescriptor(static_cast<int>(input)), std::move(protocol));
+}
+
+void adopt_writer(Reactor& reactor, Descriptor output, std::shared_ptr<Protocol> protocol) {
+  write_to(reactor, OwnedDescriptor(static_cast<int>(output)), std::move(protocol));
+}
+
+void open_fifo(Reactor& reactor, const std::string& path, FifoEnd end,
+               std::shared_ptr<Protocol> protocol) {
+  auto fifo = detail::open_fifo_end(path, end);
+  end == FifoEnd::writer ? write_to(reactor, std::move(fifo), std::move(protocol))
+                         : read_from(reactor, std::move(fifo), std::move(protocol));
+}
+
+void open_serial(Reactor& reactor, const std::string& path, const SerialOptions& options,
+                 std::shared_ptr<Protocol> protocol) {
+  UsedDescriptor port(detail::open_serial_port(path, options));
+  begin(std::make_shared<DescriptorTransport>(reactor, std::move(port), Address(), Address()),
+        std::move(protocol));
+}
+
 void open_stdio(Reactor& reactor, std::shared_ptr<Protocol> protocol) {
   begin(stdio_transport(reactor), std::move(protocol));
 }
@@ -113,10 +149,22 @@ void adopt_stream(Reactor&, Descriptor, std::shared_ptr<Protocol>) {
 void adopt_pipes(Reactor&, Descriptor, Descriptor, std::shared_ptr<Protocol>) {
   refuse();
 }
+void adopt_reader(Reactor&, Descriptor, std::shared_ptr<Protocol>) {
+  refuse();
+}
+void adopt_writer(Reactor&, Descriptor, std::shared_ptr<Protocol>) {
+  refuse();
+}
 void open_stdio(Reactor&, std::shared_ptr<Protocol>) {
   refuse();
 }
 ListeningPort listen_stdio(Reactor&, std::shared_ptr<Factory>) {
+  refuse();
+}
+void open_fifo(Reactor&, const std::string&, FifoEnd, std::shared_ptr<Protocol>) {
+  refuse();
+}
+void open_serial(Reactor&, const std::string&, const SerialOptions&, std::shared_ptr<Protocol>) {
   refuse();
 }
 

@@ -40,6 +40,11 @@ constexpr int at_once = 0;  // the socket does not block
 constexpr int at_once = MSG_DONTWAIT | MSG_NOSIGNAL;
 #endif
 
+// What the last call on a socket failed with; comparable with boost::system::errc everywhere.
+ErrorCode socket_error() noexcept {
+  return {last_socket_error(), boost::system::system_category()};
+}
+
 bool again(const ErrorCode& error) noexcept {
   return error == errc::operation_would_block || error == errc::resource_unavailable_try_again;
 }

@@ -7,6 +7,8 @@
 #include "native_socket.hpp"
 #include "socket_address.hpp"
 
+#include <boost/system/error_code.hpp>
+
 #include <memory>
 #include <string>
 #include <string_view>

@@ -1,6 +1,7 @@
 #include "descriptor_transport.hpp"
 
 #include "../../framework/error.hpp"
+#include "../../framework/logging.hpp"
 #include "broken_connection.hpp"
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <memory>
+#include <poll.h>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -76,13 +78,6 @@ ssize_t write_to_pipe(int descriptor, std::span<const iovec> pieces) noexcept {
   return count;
 }
 
-ssize_t write_to_socket(int descriptor, std::span<iovec> pieces) noexcept {
-  msghdr message{};
-  message.msg_iov = pieces.data();
-  message.msg_iovlen = pieces.size();
-  return ::sendmsg(descriptor, &message, MSG_NOSIGNAL);
-}
-
 }  // namespace
 
 // ---- a descriptor in use
@@ -137,35 +132,81 @@ Failure DescriptorTransport::failure_from(std::error_code error) const {
 void DescriptorTransport::reading_changed() {
   if (closed_ || end_seen_ || reading_.active() || !reading_wanted()) return;
   try {
-    reading_ = reactor_.watch(input_.get(), Interest::readable, [this] { readable(); });
+    reading_ = reactor_.watch(in().get(), Interest::readable, [this] { readable(); });
   } catch (...) {
     broken(Failure::current());
   }
 }
 
-ssize_t DescriptorTransport::receive(std::span<char> room) const noexcept {
+ssize_t DescriptorTransport::receive(std::span<char> room, IncomingDescriptors& passed) noexcept {
+  if (carries_descriptors()) return passed.receive(input_.get(), room);
   return input_.is_socket() ? ::recv(input_.get(), room.data(), room.size(), 0)
                             : ::read(input_.get(), room.data(), room.size());
 }
 
 void DescriptorTransport::readable() {
   if (closed_) return discard();
+  if (!input_.open()) return output_may_be_broken();
   // It is told lazily that nobody reads.
   if (!reading_wanted()) return reading_.cancel();
   try {
-    if (lends_buffer()) {
+    IncomingDescriptors passed;
+    // Who takes descriptors may pause for one of them, before the bytes are delivered.
+    if (lends_buffer() && protocol()->descriptor_receiver() == nullptr) {
       const auto room = borrow(read_buffer_size);
       if (room.empty()) return;
-      const auto count = receive({reinterpret_cast<char*>(room.data()), room.size()});
+      const auto count = receive({reinterpret_cast<char*>(room.data()), room.size()}, passed);
+      deliver_descriptors(passed);
       count > 0 ? received_in_place(static_cast<std::size_t>(count)) : read_ended(count);
     } else {
       const auto room = read_buffer();
-      const auto count = receive(room);
+      const auto count = receive(room, passed);
+      deliver_descriptors(passed);
       count > 0 ? received({room.data(), static_cast<std::size_t>(count)}) : read_ended(count);
     }
   } catch (...) {
     broken(Failure::current());
   }
+}
+
+// The loops tell those who wait to read that a pipe has no reader any more; a terminal may have
+// something to read.
+void DescriptorTransport::output_may_be_broken() {
+  pollfd output{output_.get(), 0, 0};
+  ::poll(&output, 1, 0);
+  if ((output.revents & (POLLERR | POLLHUP)) != 0) {
+    broken(failure_from(system_error(EPIPE)));
+  } else {
+    // It cannot be waited for in this way.
+    end_seen_ = true;
+    reading_.cancel();
+  }
+}
+
+// All that came with one message, though one of them be a reason to pause.
+void DescriptorTransport::deliver_descriptors(IncomingDescriptors& passed) {
+  if (passed.incomplete()) {
+    warn_of_descriptors("passed more descriptors than this process may have open; they are lost");
+  }
+  while (!passed.empty() && !closing()) {
+    auto* const receiver = protocol()->descriptor_receiver();
+    if (receiver == nullptr) {
+      return warn_of_descriptors(
+          "passed descriptors that nobody takes; they are closed. Have the protocol be a "
+          "DescriptorReceiver to take them");
+    }
+    turn()->enter([&] { receiver->descriptor_received(passed.take()); },
+                  [this](const Failure& failure) {
+                    log_failure("connection", "descriptor_received threw", failure);
+                    abort_connection(failure);
+                  });
+  }
+}
+
+// Once for each connection: a peer must not fill the log.
+void DescriptorTransport::warn_of_descriptors(const std::string& what) {
+  if (std::exchange(warned_, true)) return;
+  log(LogLevel::warning, "connection", "The peer of " + host_.text() + " " + what);
 }
 
 void DescriptorTransport::read_ended(ssize_t result) {
@@ -184,23 +225,37 @@ void DescriptorTransport::read_ended(ssize_t result) {
 StreamTransport::SendResult DescriptorTransport::try_send(
     std::span<const BytesView> pieces) noexcept {
   std::array<iovec, OutputQueue::max_pieces> vectors;
+  // Descriptors go with the byte behind them, so those that wait for a later one cut what is sent.
+  const bool passes = passing_ != nullptr && !passing_->empty();
+  std::size_t most = passes ? passing_->bytes_from(sent_bytes_) : SIZE_MAX;
   std::size_t total = 0;
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-    total += pieces[i].size();
+  std::size_t used = 0;
+  for (; used < pieces.size() && most > 0; ++used) {
+    const auto piece = pieces[used].first(most);
+    vectors[used] = {const_cast<char*>(piece.data()), piece.size()};
+    total += piece.size();
+    most -= piece.size();
   }
-  const std::span used(vectors.data(), pieces.size());
   ssize_t count = 0;
   do {
-    count =
-        out().is_socket() ? write_to_socket(out().get(), used) : write_to_pipe(out().get(), used);
+    count = send_now({vectors.data(), used});
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     if (try_again(errno)) return {0, true, {}};
     return {0, false, system_error(errno)};
   }
   const auto taken = static_cast<std::size_t>(count);
+  sent_bytes_ += taken;
   return {taken, taken < total, {}};
+}
+
+ssize_t DescriptorTransport::send_now(std::span<iovec> pieces) noexcept {
+  if (passing_ != nullptr) return passing_->send(input_.get(), pieces, sent_bytes_);
+  if (!out().is_socket()) return write_to_pipe(out().get(), pieces);
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(out().get(), &message, MSG_NOSIGNAL);
 }
 
 void DescriptorTransport::send_later(std::span<const BytesView>) {
@@ -215,11 +270,25 @@ void DescriptorTransport::writable() {
 }
 
 void DescriptorTransport::send_end() noexcept {
+  drop_unpassed();
   if (output_.open()) {
     writing_.cancel();
+    if (!input_.open()) reading_.cancel();
     output_.close();
+    if (!input_.open()) end_both_directions();
   } else if (input_.is_socket()) {
     ::shutdown(input_.get(), SHUT_WR);
+  }
+}
+
+// There never was another direction, so that nothing is left.
+void DescriptorTransport::end_both_directions() noexcept {
+  end_seen_ = true;
+  try {
+    discard_call_ =
+        clock().call_later(Duration::zero(), [self = shared_from_this(), this] { ended(); });
+  } catch (...) {
+    log_failure("connection", "A connection that has ended could not say so", Failure::current());
   }
 }
 
@@ -232,6 +301,7 @@ void DescriptorTransport::close_all() noexcept {
   writing_.cancel();
   input_.close();
   output_.close();
+  passing_.reset();
 }
 
 // Closing a UNIX socket with unread input makes the system tell the peer of a reset, where an end
@@ -239,6 +309,7 @@ void DescriptorTransport::close_all() noexcept {
 void DescriptorTransport::close_in_order() noexcept {
   closed_ = true;
   writing_.cancel();
+  drop_unpassed();
   if (end_seen_ || turn() == nullptr || !wait_for_peers_end()) close_all();
 }
 
@@ -263,7 +334,9 @@ bool DescriptorTransport::wait_for_peers_end() noexcept {
 
 void DescriptorTransport::discard() {
   const auto self = shared_from_this();
-  const auto count = receive(read_buffer());
+  // Descriptors that come along are closed by the system.
+  const auto room = read_buffer();
+  const auto count = ::recv(input_.get(), room.data(), room.size(), 0);
   if (count > 0 || (count < 0 && try_again(errno))) return;
   close_all();
 }
@@ -276,8 +349,12 @@ void DescriptorTransport::close_abruptly() noexcept {
 
 // ---- what only UNIX sockets have
 
+bool DescriptorTransport::carries_descriptors() const noexcept {
+  return host_.family() == Address::Family::unix_socket;
+}
+
 UnixControl* DescriptorTransport::unix_socket() noexcept {
-  return host_.family() == Address::Family::unix_socket ? this : nullptr;
+  return carries_descriptors() ? this : nullptr;
 }
 
 std::optional<PeerCredentials> DescriptorTransport::peer_credentials() const {
@@ -290,8 +367,18 @@ std::optional<PeerCredentials> DescriptorTransport::peer_credentials() const {
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
 
-void DescriptorTransport::send_descriptor(int) {
-  throw NotSupportedOnThisPlatform("Descriptors cannot be passed yet.");
+void DescriptorTransport::send_descriptor(int descriptor) {
+  if (state() != StreamState::open && state() != StreamState::read_closed) return;
+  if (passing_ == nullptr) passing_ = std::make_unique<OutgoingDescriptors>();
+  passing_->add(descriptor, sent_bytes_ + write_buffer_size());
+}
+
+// No bytes came behind them, and a descriptor cannot travel alone.
+void DescriptorTransport::drop_unpassed() noexcept {
+  if (passing_ == nullptr || passing_->empty()) return;
+  log(LogLevel::warning, "connection",
+      "Descriptors were not passed, since nothing was written behind them; they are closed");
+  passing_->clear();
 }
 
 }  // namespace weft::detail

@@ -3,10 +3,14 @@
 
 #include "../../framework/reactor.hpp"
 #include "../../framework/stream_transport.hpp"
+#include "descriptor_passing.hpp"
 #include "owned_descriptor.hpp"
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <system_error>
 
 namespace weft::detail {
@@ -37,7 +41,9 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
  public:
   /// One descriptor for both directions.
   DescriptorTransport(Reactor& reactor, UsedDescriptor both, Address host, Address peer);
-  /// One to read from, and one to write to.
+  /// One to read from, and one to write to. Either may be missing: without `input` nothing comes
+  /// but the news that nobody reads any more; without `output` the caller ends our direction before
+  /// the protocol is told of the connection.
   DescriptorTransport(Reactor& reactor, UsedDescriptor input, UsedDescriptor output);
   ~DescriptorTransport() override;
 
@@ -58,10 +64,19 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
 
   [[nodiscard]] UsedDescriptor& out() noexcept { return output_.open() ? output_ : input_; }
-  [[nodiscard]] ssize_t receive(std::span<char> room) const noexcept;
+  // What tells of the peer's end.
+  [[nodiscard]] UsedDescriptor& in() noexcept { return input_.open() ? input_ : output_; }
+  [[nodiscard]] bool carries_descriptors() const noexcept;
+  [[nodiscard]] ssize_t receive(std::span<char> room, IncomingDescriptors& passed) noexcept;
   void readable();
+  void deliver_descriptors(IncomingDescriptors& passed);
+  void warn_of_descriptors(const std::string& what);
   void read_ended(ssize_t result);
+  [[nodiscard]] ssize_t send_now(std::span<iovec> pieces) noexcept;
   void writable();
+  void output_may_be_broken();
+  void end_both_directions() noexcept;
+  void drop_unpassed() noexcept;
   [[nodiscard]] bool wait_for_peers_end() noexcept;
   void discard();
   void close_all() noexcept;
@@ -75,6 +90,11 @@ class DescriptorTransport final : public StreamTransport, public UnixControl {
   DelayedCall discard_call_;
   Address host_;
   Address peer_;
+  // How many bytes have gone out: the places of descriptors are counted by them.
+  std::uint64_t sent_bytes_ = 0;
+  // None until one is passed.
+  std::unique_ptr<OutgoingDescriptors> passing_;
+  bool warned_ = false;
   bool send_waits_ = false;
   bool end_seen_ = false;
   bool closed_ = false;

@@ -1,8 +1,6 @@
 // A socket by its number, as POSIX and Winsock each have it.
 #pragma once
 
-#include <boost/system/error_code.hpp>
-
 #include <utility>
 
 #ifdef _WIN32
@@ -36,11 +34,6 @@ inline void close_native(NativeSocket socket) noexcept {
   ::close(socket);
 }
 #endif
-
-/// What the last call on a socket failed with; comparable with boost::system::errc on every system.
-inline boost::system::error_code socket_error() noexcept {
-  return {last_socket_error(), boost::system::system_category()};
-}
 
 /// Closed when its owner goes, unless given away.
 class OwnedSocket {
