@@ -18,7 +18,7 @@ enum class Keeps : bool { nothing, output };
 
 class Gatherer final : public ProcessProtocol {
  public:
-  Gatherer(const ProcessOptions& options, const GatherOptions& gathering, Keeps keeps)
+  Gatherer(const ProcessOptions& options, const OutputOptions& gathering, Keeps keeps)
       : program_(options.program), gathering_(gathering), keeps_(keeps) {
     const auto input = options.descriptors.find(0);
     const bool piped = input != options.descriptors.end() &&
@@ -76,7 +76,7 @@ class Gatherer final : public ProcessProtocol {
   }
 
   std::string program_;
-  GatherOptions gathering_;
+  OutputOptions gathering_;
   Keeps keeps_;
   bool has_input_ = false;
   bool over_ = false;
@@ -86,7 +86,7 @@ class Gatherer final : public ProcessProtocol {
 };
 
 Deferred<ProcessResult> gather(Reactor& reactor, const ProcessOptions& options,
-                               const GatherOptions& gathering, Keeps keeps) {
+                               const OutputOptions& gathering, Keeps keeps) {
   try {
     return std::make_shared<Gatherer>(options, gathering, keeps)->start(reactor, options);
   } catch (...) {
@@ -97,12 +97,12 @@ Deferred<ProcessResult> gather(Reactor& reactor, const ProcessOptions& options,
 }  // namespace
 
 Deferred<ProcessResult> get_process_result(Reactor& reactor, const ProcessOptions& options,
-                                           const GatherOptions& gathering) {
+                                           const OutputOptions& gathering) {
   return gather(reactor, options, gathering, Keeps::output);
 }
 
 Deferred<std::string> get_process_output(Reactor& reactor, const ProcessOptions& options,
-                                         const GatherOptions& gathering) {
+                                         const OutputOptions& gathering) {
   return gather(reactor, options, gathering, Keeps::output)
       .add_callback([program = options.program](ProcessResult result) {
         if (result.status.succeeded()) return std::move(result.out);
@@ -113,7 +113,7 @@ Deferred<std::string> get_process_output(Reactor& reactor, const ProcessOptions&
 }
 
 Deferred<int> get_process_value(Reactor& reactor, const ProcessOptions& options,
-                                const GatherOptions& gathering) {
+                                const OutputOptions& gathering) {
   return gather(reactor, options, gathering, Keeps::nothing)
       .add_callback([program = options.program](const ProcessResult& result) {
         if (const auto code = result.status.exit_code()) return *code;

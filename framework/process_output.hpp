@@ -12,8 +12,8 @@ namespace weft {
 class Reactor;
 
 /// What a program is given, and how much of its output is kept.
-struct GatherOptions {
-  GatherOptions() {}
+struct OutputOptions {
+  OutputOptions() {}
   static constexpr std::size_t default_max_output_bytes = 16 * 1024 * 1024;
 
   /// Written to its standard input, which is closed then.
@@ -40,14 +40,14 @@ class OutputTooLong : public Error {
 /// deferred: ProcessFailed, with the end of its standard error, for any other end; SpawnError;
 /// OutputTooLong; InvalidArgument.
 Deferred<std::string> get_process_output(Reactor& reactor, const ProcessOptions& options,
-                                         const GatherOptions& gathering = {});
+                                         const OutputOptions& gathering = {});
 /// The same with standard error, and with whatever status it has: it does not fail with
 /// ProcessFailed.
 Deferred<ProcessResult> get_process_result(Reactor& reactor, const ProcessOptions& options,
-                                           const GatherOptions& gathering = {});
+                                           const OutputOptions& gathering = {});
 /// What it exits with; its output is dropped, however much it is. Errors: ProcessFailed when it
 /// does not exit by itself; SpawnError.
 Deferred<int> get_process_value(Reactor& reactor, const ProcessOptions& options,
-                                const GatherOptions& gathering = {});
+                                const OutputOptions& gathering = {});
 
 }  // namespace weft

@@ -25,7 +25,7 @@ TEST_P(ProcessOutput, IsAllThatWasWrittenOnceTheProgramHasEnded) {
 }
 
 TEST_P(ProcessOutput, AnswersTheInputThatIsGiven) {
-  GatherOptions gathering;
+  OutputOptions gathering;
   gathering.input = std::string(200'000, 'i');
   auto output = get_process_output(*reactor_, child_that({"cat"}), gathering);
   ASSERT_TRUE(comes(output));
@@ -47,7 +47,7 @@ TEST_P(ProcessOutput, FailsWhenTheProgramCannotBeRun) {
 }
 
 TEST_P(ProcessOutput, HasALimitAtWhichItIsAllowedAndPastWhichTheProgramIsEnded) {
-  GatherOptions gathering;
+  OutputOptions gathering;
   gathering.max_output_bytes = 100'000;
   auto allowed = get_process_output(*reactor_, child_that({"much", "100000"}), gathering);
   ASSERT_TRUE(comes(allowed));
@@ -86,7 +86,7 @@ TEST_P(ProcessOutput, ComesWithStandardErrorAndAnyStatusWhereThatIsAskedFor) {
 TEST_P(ProcessOutput, RefusesInputThatNothingWouldTake) {
   auto options = child_that({"cat"});
   options.descriptors.insert_or_assign(0, ChildDescriptor::null());
-  GatherOptions gathering;
+  OutputOptions gathering;
   gathering.input = "lost";
   auto output = get_process_output(*reactor_, options, gathering);
   static_cast<void>(failure_result_of<InvalidArgument>(std::move(output)));
@@ -98,7 +98,7 @@ TEST_P(ProcessValue, IsTheExitCodeHoweverMuchIsWritten) {
   auto value = get_process_value(*reactor_, child_that({"exit", "23"}));
   ASSERT_TRUE(comes(value));
   EXPECT_EQ(success_result_of(std::move(value)), 23);
-  GatherOptions gathering;
+  OutputOptions gathering;
   gathering.max_output_bytes = 1;
   value = get_process_value(*reactor_, child_that({"much", "1000000"}), gathering);
   ASSERT_TRUE(comes(value));

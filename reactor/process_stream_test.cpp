@@ -100,8 +100,8 @@ INSTANTIATE_TEST_SUITE_P(Each, ProcessStream, ::testing::ValuesIn(reactor_names(
 
 // The two descriptors that somebody passes.
 std::array<int, 2> receive_two(int socket) {
-  std::array<int, 2> lent{-1, -1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof lent)] = {};
+  std::array<int, 2> left{-1, -1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof left)] = {};
   char byte = 0;
   iovec piece{&byte, 1};
   msghdr message{};
@@ -110,14 +110,14 @@ std::array<int, 2> receive_two(int socket) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || CMSG_FIRSTHDR(&message) == nullptr) {
-    throw std::runtime_error("the child lent nothing");
+    throw std::runtime_error("the child left nothing");
   }
-  std::memcpy(lent.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof lent);
-  return lent;
+  std::memcpy(left.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof left);
+  return left;
 }
 
-// The client talks to a child, which has lent its standard input and output to the server.
-class LentByAChild final : public ReactorStreamFixture {
+// The client talks to a child, which has left its standard input and output to the server.
+class LeftByAChild final : public ReactorStreamFixture {
  public:
   using ReactorStreamFixture::ReactorStreamFixture;
   void connect(std::shared_ptr<Protocol> client, std::shared_ptr<Protocol> server) override {
@@ -127,12 +127,14 @@ class LentByAChild final : public ReactorStreamFixture {
     }
     auto options = child_that({"lend"});
     options.descriptors.emplace(3, ChildDescriptor::descriptor(ends[1]));
-    options.grace = Duration::zero();
     spawn_stream(reactor(), options, std::move(client));
     ::close(ends[1]);
-    const auto lent = receive_two(ends[0]);
+    const auto left = receive_two(ends[0]);
+    // Until the child is gone it has them too.
+    char nothing = 0;
+    static_cast<void>(::recv(ends[0], &nothing, 1, 0));
     ::close(ends[0]);
-    adopt_pipes(reactor(), lent[0], lent[1], std::move(server));
+    adopt_pipes(reactor(), left[0], left[1], std::move(server));
   }
   [[nodiscard]] std::size_t more_than_buffers_take() const override { return 4'000'000; }
 };
@@ -157,8 +159,9 @@ const std::map<std::string, std::string>& what_needs_resets() {
 std::vector<StreamKind> children() {
   std::vector<StreamKind> all;
   for (const auto& name : reactor_names()) {
-    all.push_back(
-        {"child_" + name, [name] { return std::make_unique<ThroughAChild>(make_reactor(name)); }});
+    all.push_back({"child_" + name,
+                   [name] { return std::make_unique<LeftByAChild>(make_reactor(name)); },
+                   what_needs_resets()});
   }
   return all;
 }
