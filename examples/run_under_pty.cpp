@@ -3,6 +3,8 @@
 #include "example.hpp"
 
 #include <csignal>
+#include <functional>
+#include <memory>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
@@ -37,66 +39,28 @@ weft::TerminalSize our_size() {
   return {size.ws_row, size.ws_col};
 }
 
-class Console;
-
-// [program]
-/// What the program does goes to our terminal.
-class Program : public weft::ProcessProtocol {
+/// One of two connections: each writes what the other receives, no faster than it can.
+class Side : public weft::Protocol {
  public:
-  explicit Program(Console& console) : console_(console) {}
-  void out_received(weft::BytesView data) override;
-  void pause_writing(int) override;
-  void resume_writing(int) override;
-  void process_ended(const weft::ProcessStatus& status) override;
+  void join(Side& other) { other_ = &other; }
+  void write(weft::BytesView data) { transport().write(data); }
+  void close() { transport().lose_connection(); }
+
+  std::function<void()> on_end = [this] { close(); };
+  std::function<void()> on_loss;
+
+  void data_received(weft::BytesView data) override { other_->write(data); }
+  void eof_received() override { on_end(); }
+  void pause_writing() override { other_->transport().pause_producing(); }
+  void resume_writing() override { other_->transport().resume_producing(); }
+  void connection_lost(const weft::Failure&) override { on_loss(); }
 
  private:
-  Console& console_;
-};
-// [program]
-
-/// What is typed goes to the program; each side is held back while the other does not read.
-class Console : public weft::Protocol {
- public:
-  explicit Console(Example& example) : example_(example) {}
-
-  void start(const weft::ProcessOptions& options) {
-    process_ = example_.reactor().spawn_process(std::make_shared<Program>(*this), options);
-  }
-  void show(weft::BytesView data) { transport().write(data); }
-  void hold(bool on) { on ? transport().pause_producing() : transport().resume_producing(); }
-  void follow_size() { process_->set_terminal_size(our_size()); }
-  void ended(const weft::ProcessStatus& status) {
-    status_ = status.exit_code() ? *status.exit_code() : 128 + status.signal().value_or(0);
-    if (!transport().connected()) return example_.finish(status_);
-    transport().lose_connection();
-  }
-
-  void data_received(weft::BytesView data) override { process_->write(data); }
-  void eof_received() override { process_->close_stdin(); }
-  void pause_writing() override { process_->pause_producing(); }
-  void resume_writing() override { process_->resume_producing(); }
-  void connection_lost(const weft::Failure&) override {
-    // Without us the program is hung up on, and it ends.
-    process_->status() ? example_.finish(status_) : process_->lose_connection();
-  }
-
- private:
-  Example& example_;
-  std::shared_ptr<weft::Process> process_;
-  int status_ = 1;
+  Side* other_ = nullptr;
 };
 
-void Program::out_received(weft::BytesView data) {
-  console_.show(data);
-}
-void Program::pause_writing(int) {
-  console_.hold(true);
-}
-void Program::resume_writing(int) {
-  console_.hold(false);
-}
-void Program::process_ended(const weft::ProcessStatus& status) {
-  console_.ended(status);
+int exit_status(const weft::ProcessStatus& status) {
+  return status.exit_code() ? *status.exit_code() : 128 + status.signal().value_or(0);
 }
 
 /// Tells of SIGWINCH by a descriptor, which a reactor can watch.
@@ -117,15 +81,30 @@ int main(int argc, char** argv) try {
   const int size_changes = open_size_changes();
   RawTerminal raw;
   weft::Watch sizes;
+  const auto user = std::make_shared<Side>();
+  const auto program = std::make_shared<Side>();
+  user->join(*program);
+  program->join(*user);
   return example.run(argc, argv, [&] {
+    // [spawn]
     weft::ProcessOptions options(command);
     options.terminal = our_size();
-    auto console = std::make_shared<Console>(example);
-    weft::open_stdio(example.reactor(), console);
-    console->start(options);
+    const auto process = weft::spawn_stream(example.reactor(), options, program);
+    // [spawn]
+    program->on_loss = [&, process] {
+      user->on_loss = [&, process] { example.finish(exit_status(*process->status())); };
+      user->close();
+    };
+    user->on_end = [process] { process->close_stdin(); };
+    user->on_loss = [&, process] {
+      // Without us the program is hung up on, and ends.
+      program->on_loss = [&, process] { example.finish(exit_status(*process->status())); };
+      program->close();
+    };
+    weft::open_stdio(example.reactor(), user);
     sizes = example.reactor().watch(size_changes, weft::Interest::readable, [=] {
       signalfd_siginfo change;
-      if (read(size_changes, &change, sizeof change) > 0) console->follow_size();
+      if (read(size_changes, &change, sizeof change) > 0) process->set_terminal_size(our_size());
     });
   });
 } catch (...) {
