@@ -92,6 +92,47 @@ TEST_P(ProcessOutput, RefusesInputThatNothingWouldTake) {
   static_cast<void>(failure_result_of<InvalidArgument>(std::move(output)));
 }
 
+void log_status(const ProcessStatus& status) {
+  ADD_FAILURE() << status.text();
+}
+
+// [sorter]
+class Sorter : public ProcessProtocol {
+ public:
+  void connection_made() override {
+    process().write("pear\napple\n");
+    process().close_stdin();
+  }
+  void out_received(BytesView data) override { sorted += data.text(); }
+  void process_ended(const ProcessStatus& status) override { done = status.succeeded(); }
+
+  std::string sorted;
+  bool done = false;
+};
+// [sorter]
+
+TEST_P(ProcessOutput, IsGatheredByTheProtocolsOfThePage) {
+  auto& reactor = *reactor_;
+  // [sort]
+  auto sorter = std::make_shared<Sorter>();
+  reactor.spawn_process(sorter, {"sort"});
+  // [sort]
+  EXPECT_TRUE(spin_until([&] { return sorter->done; }));
+  EXPECT_EQ(sorter->sorted, "apple\npear\n");
+
+  std::string shouted;
+  // [output]
+  OutputOptions quiet;
+  quiet.input = "quiet";
+  const auto done = get_process_output(reactor, {"tr", "a-z", "A-Z"}, quiet)
+                        .add_callback([&](const std::string& out) { shouted = out; })
+                        .add_errback<ProcessFailed>(
+                            [](const ProcessFailed& failed) { log_status(failed.status()); });
+  // [output]
+  EXPECT_TRUE(spin_until([&] { return done.ready(); }));
+  EXPECT_EQ(shouted, "QUIET");
+}
+
 class ProcessValue : public ProcessOutput {};
 
 TEST_P(ProcessValue, IsTheExitCodeHoweverMuchIsWritten) {
