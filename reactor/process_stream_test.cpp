@@ -7,12 +7,16 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace weft::testing {
@@ -166,6 +170,52 @@ std::vector<StreamKind> children() {
   return all;
 }
 
+// The two sides of a terminal that passes bytes on as they are.
+class RawTerminals final : public ReactorStreamFixture {
+ public:
+  using ReactorStreamFixture::ReactorStreamFixture;
+  void connect(std::shared_ptr<Protocol> client, std::shared_ptr<Protocol> server) override {
+    const int master = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    termios settings{};
+    if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0) {
+      throw std::runtime_error("no terminal could be made");
+    }
+    const int slave = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ::tcgetattr(slave, &settings);
+    ::cfmakeraw(&settings);
+    ::tcsetattr(slave, TCSANOW, &settings);
+    adopt_stream(reactor(), master, std::move(server));
+    adopt_stream(reactor(), slave, std::move(client));
+  }
+  [[nodiscard]] std::size_t more_than_buffers_take() const override { return 1'000'000; }
+};
+
+std::vector<StreamKind> terminals() {
+  auto skipped = what_needs_resets();
+  for (const char* const behaviour :
+       {"DeliversDataBeforeTheEndThatComesWithIt", "DeliversTheEndThatCameWhilePausedAtResume",
+        "DropsWhatIsWrittenAfterAHalfClose", "EndsOnceWhenBothHalvesAreClosed",
+        "FlushesBeforeItHalfCloses", "FlushesTwentyMegabytesToAPeerThatHalfClosed",
+        "HalfClosesToAPeerThatIsPaused", "IsLostWhenAWriteFailsAfterThePeersEnd",
+        "LosesTheConnectionWhoseEofReceivedThrows",
+        "TakesTheEndsOfBothSidesAtOnceWithOutputInBothDirections",
+        "WaitsForTheProducerBeforeItHalfCloses", "WritesOnAfterThePeersEnd"}) {
+    skipped[behaviour] = "a terminal cannot end one direction alone";
+  }
+  for (const char* const behaviour :
+       {"DoesNotResetAwayItsLastOutputWhenInputIsUnread", "MayBeLostInConnectionMade"}) {
+    skipped[behaviour] = "a terminal that is closed drops what was not read";
+  }
+  std::vector<StreamKind> all;
+  for (const auto& name : reactor_names()) {
+    all.push_back({"terminal_" + name,
+                   [name] { return std::make_unique<RawTerminals>(make_reactor(name)); }, skipped});
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Terminal, StreamConformance, ::testing::ValuesIn(terminals()),
+                         stream_kind_name);
 INSTANTIATE_TEST_SUITE_P(Child, StreamConformance, ::testing::ValuesIn(children()),
                          stream_kind_name);
 
