@@ -5,16 +5,23 @@
 """
 
 import contextlib
+import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = pathlib.Path(".")
@@ -331,6 +338,49 @@ class Feed(unittest.TestCase):
                         self.assertEqual(read_all(connection), b"")
                 self.assertIn("no feed" if len(nonsense) > 2 else "ended",
                               process.stdout.readline())
+
+
+@unittest.skipUnless(sys.platform == "linux", "the terminals are Linux's")
+class Terminals(unittest.TestCase):
+    def test_a_program_runs_on_a_terminal_and_its_status_is_told_on_every_reactor(self):
+        for reactor in reactors():
+            with self.subTest(reactor=reactor):
+                ran = run("run_under_pty", "--reactor", reactor, "--",
+                          "sh", "-c", "test -t 0 && stty size; exit 3", input="")
+                self.assertEqual(ran.returncode, 3, ran.stdout)
+                self.assertIn("24 80", ran.stdout)
+
+    def test_a_program_that_is_not_there_is_told_in_words(self):
+        ran = run("run_under_pty", "--", "no-such-program-anywhere", input="")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("no-such-program-anywhere could not be run", ran.stdout)
+
+    def test_keys_and_the_size_of_the_window_are_passed_on(self):
+        program = ("import os, signal\n"
+                   "signal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size(), flush=True))\n"
+                   "print('hello', input(), flush=True)\n"
+                   "signal.pause()\n")
+        ours, theirs = os.openpty()
+        process = subprocess.Popen([PROGRAMS / "run_under_pty", "--", sys.executable, "-c", program],
+                                   stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        try:
+            os.write(ours, b"world\r")
+            self.read_until(ours, b"hello world")
+            fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+            process.send_signal(signal.SIGWINCH)
+            self.read_until(ours, b"columns=111, lines=33")
+            self.assertEqual(process.wait(LIMIT), 0)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
+    def read_until(self, terminal, text):
+        seen = b""
+        while text not in seen:
+            self.assertTrue(select.select([terminal], [], [], LIMIT)[0], seen)
+            seen += os.read(terminal, 4096)
 
 
 class Readme(unittest.TestCase):

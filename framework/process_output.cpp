@@ -18,14 +18,14 @@ enum class Keeps : bool { nothing, output };
 
 class Gatherer final : public ProcessProtocol {
  public:
-  Gatherer(const ProcessOptions& options, const OutputOptions& output, Keeps keeps)
-      : program_(options.program), output_(output), keeps_(keeps) {
+  Gatherer(const ProcessOptions& options, const OutputOptions& gathering, Keeps keeps)
+      : program_(options.program), gathering_(gathering), keeps_(keeps) {
     const auto input = options.descriptors.find(0);
     const bool piped = input != options.descriptors.end() &&
                        (input->second.kind() == ChildDescriptor::Kind::to_child ||
                         input->second.kind() == ChildDescriptor::Kind::both_ways);
     has_input_ = piped || options.terminal.has_value();
-    if (!has_input_ && !output.input.empty()) {
+    if (!has_input_ && !gathering.input.empty()) {
       throw InvalidArgument("There is input for " + program_ +
                             ", but its standard input is no pipe; make descriptor 0 one.");
     }
@@ -41,7 +41,7 @@ class Gatherer final : public ProcessProtocol {
 
   void connection_made() override {
     if (!has_input_) return;
-    if (!output_.input.empty()) process().write(Bytes(std::move(output_.input)));
+    if (!gathering_.input.empty()) process().write(Bytes(std::move(gathering_.input)));
     process().close_stdin();
   }
   void out_received(BytesView data) override { keep(result_.out, data, "standard output"); }
@@ -54,7 +54,7 @@ class Gatherer final : public ProcessProtocol {
  private:
   void keep(std::string& kept, BytesView data, const char* where) {
     if (keeps_ == Keeps::nothing || over_) return;
-    if (data.size() <= output_.max_output_bytes - kept.size()) {
+    if (data.size() <= gathering_.max_output_bytes - kept.size()) {
       kept += data.text();
       return;
     }
@@ -62,7 +62,7 @@ class Gatherer final : public ProcessProtocol {
     process().terminate();
     promise_->errback(make_failure<OutputTooLong>(
         "The program " + program_ + " wrote more than " +
-        std::to_string(output_.max_output_bytes) + " bytes to its " + where +
+        std::to_string(gathering_.max_output_bytes) + " bytes to its " + where +
         " and was ended; raise max_output_bytes, or read it with a ProcessProtocol."));
   }
   void cancelled() {
@@ -76,7 +76,7 @@ class Gatherer final : public ProcessProtocol {
   }
 
   std::string program_;
-  OutputOptions output_;
+  OutputOptions gathering_;
   Keeps keeps_;
   bool has_input_ = false;
   bool over_ = false;
@@ -86,9 +86,9 @@ class Gatherer final : public ProcessProtocol {
 };
 
 Deferred<ProcessResult> gather(Reactor& reactor, const ProcessOptions& options,
-                               const OutputOptions& output, Keeps keeps) {
+                               const OutputOptions& gathering, Keeps keeps) {
   try {
-    return std::make_shared<Gatherer>(options, output, keeps)->start(reactor, options);
+    return std::make_shared<Gatherer>(options, gathering, keeps)->start(reactor, options);
   } catch (...) {
     return fail<ProcessResult>(Failure::current());
   }
@@ -97,13 +97,13 @@ Deferred<ProcessResult> gather(Reactor& reactor, const ProcessOptions& options,
 }  // namespace
 
 Deferred<ProcessResult> get_process_result(Reactor& reactor, const ProcessOptions& options,
-                                           const OutputOptions& output) {
-  return gather(reactor, options, output, Keeps::output);
+                                           const OutputOptions& gathering) {
+  return gather(reactor, options, gathering, Keeps::output);
 }
 
 Deferred<std::string> get_process_output(Reactor& reactor, const ProcessOptions& options,
-                                         const OutputOptions& output) {
-  return gather(reactor, options, output, Keeps::output)
+                                         const OutputOptions& gathering) {
+  return gather(reactor, options, gathering, Keeps::output)
       .add_callback([program = options.program](ProcessResult result) {
         if (result.status.succeeded()) return std::move(result.out);
         const std::string_view said = result.err;
@@ -113,8 +113,8 @@ Deferred<std::string> get_process_output(Reactor& reactor, const ProcessOptions&
 }
 
 Deferred<int> get_process_value(Reactor& reactor, const ProcessOptions& options,
-                                const OutputOptions& output) {
-  return gather(reactor, options, output, Keeps::nothing)
+                                const OutputOptions& gathering) {
+  return gather(reactor, options, gathering, Keeps::nothing)
       .add_callback([program = options.program](const ProcessResult& result) {
         if (const auto code = result.status.exit_code()) return *code;
         throw ProcessFailed(program, result.status);

@@ -40,14 +40,14 @@ class OutputTooLong : public Error {
 /// deferred: ProcessFailed, with the end of its standard error, for any other end; SpawnError;
 /// OutputTooLong; InvalidArgument.
 Deferred<std::string> get_process_output(Reactor& reactor, const ProcessOptions& options,
-                                         const OutputOptions& output = {});
+                                         const OutputOptions& gathering = {});
 /// The same with standard error, and with whatever status it has: it does not fail with
 /// ProcessFailed.
 Deferred<ProcessResult> get_process_result(Reactor& reactor, const ProcessOptions& options,
-                                           const OutputOptions& output = {});
+                                           const OutputOptions& gathering = {});
 /// What it exits with; its output is dropped, however much it is. Errors: ProcessFailed when it
 /// does not exit by itself; SpawnError.
 Deferred<int> get_process_value(Reactor& reactor, const ProcessOptions& options,
-                                const OutputOptions& output = {});
+                                const OutputOptions& gathering = {});
 
 }  // namespace weft

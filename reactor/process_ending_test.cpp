@@ -237,6 +237,7 @@ TEST_P(ProcessEnding, ComesWithTheConnectionsWhereTheApplicationHasItsOwnWayBefo
   auto options = child_that({"cat"});
   options.at_stop = ProcessOptions::AtStop::kill;
   const auto gentle = spawn(options);
+  options.arguments = {"wait"};
   const auto stubborn = spawn(options);
   reactor_->add_system_event_trigger(Phase::before, SystemEvent::shutdown, [&] {
     auto over = std::make_shared<Promise<void>>();

@@ -25,11 +25,11 @@ TEST_P(ProcessOutput, IsAllThatWasWrittenOnceTheProgramHasEnded) {
 }
 
 TEST_P(ProcessOutput, AnswersTheInputThatIsGiven) {
-  OutputOptions output;
-  output.input = std::string(200'000, 'i');
-  auto output = get_process_output(*reactor_, child_that({"cat"}), output);
+  OutputOptions gathering;
+  gathering.input = std::string(200'000, 'i');
+  auto output = get_process_output(*reactor_, child_that({"cat"}), gathering);
   ASSERT_TRUE(comes(output));
-  EXPECT_EQ(success_result_of(std::move(output)), output.input);
+  EXPECT_EQ(success_result_of(std::move(output)), gathering.input);
 }
 
 TEST_P(ProcessOutput, FailsWithTheStatusAndTheLastWordsOfAProgramThatFailed) {
@@ -47,16 +47,16 @@ TEST_P(ProcessOutput, FailsWhenTheProgramCannotBeRun) {
 }
 
 TEST_P(ProcessOutput, HasALimitAtWhichItIsAllowedAndPastWhichTheProgramIsEnded) {
-  OutputOptions output;
-  output.max_output_bytes = 100'000;
-  auto allowed = get_process_output(*reactor_, child_that({"much", "100000"}), output);
+  OutputOptions gathering;
+  gathering.max_output_bytes = 100'000;
+  auto allowed = get_process_output(*reactor_, child_that({"much", "100000"}), gathering);
   ASSERT_TRUE(comes(allowed));
   EXPECT_EQ(success_result_of(std::move(allowed)).size(), 100'000U);
 
-  auto too_much = get_process_output(*reactor_, child_that({"much", "100001"}), output);
+  auto too_much = get_process_output(*reactor_, child_that({"much", "100001"}), gathering);
   ASSERT_TRUE(comes(too_much));
   static_cast<void>(failure_result_of<OutputTooLong>(std::move(too_much)));
-  auto endless = get_process_output(*reactor_, child_that({"much", "1000000000000"}), output);
+  auto endless = get_process_output(*reactor_, child_that({"much", "1000000000000"}), gathering);
   ASSERT_TRUE(comes(endless));
   static_cast<void>(failure_result_of<OutputTooLong>(std::move(endless)));
 }
@@ -86,10 +86,51 @@ TEST_P(ProcessOutput, ComesWithStandardErrorAndAnyStatusWhereThatIsAskedFor) {
 TEST_P(ProcessOutput, RefusesInputThatNothingWouldTake) {
   auto options = child_that({"cat"});
   options.descriptors.insert_or_assign(0, ChildDescriptor::null());
-  OutputOptions output;
-  output.input = "lost";
-  auto output = get_process_output(*reactor_, options, output);
+  OutputOptions gathering;
+  gathering.input = "lost";
+  auto output = get_process_output(*reactor_, options, gathering);
   static_cast<void>(failure_result_of<InvalidArgument>(std::move(output)));
+}
+
+void log_status(const ProcessStatus& status) {
+  ADD_FAILURE() << status.text();
+}
+
+// [sorter]
+class Sorter : public ProcessProtocol {
+ public:
+  void connection_made() override {
+    process().write("pear\napple\n");
+    process().close_stdin();
+  }
+  void out_received(BytesView data) override { sorted += data.text(); }
+  void process_ended(const ProcessStatus& status) override { done = status.succeeded(); }
+
+  std::string sorted;
+  bool done = false;
+};
+// [sorter]
+
+TEST_P(ProcessOutput, IsGatheredByTheProtocolsOfThePage) {
+  auto& reactor = *reactor_;
+  // [sort]
+  auto sorter = std::make_shared<Sorter>();
+  reactor.spawn_process(sorter, {"sort"});
+  // [sort]
+  EXPECT_TRUE(spin_until([&] { return sorter->done; }));
+  EXPECT_EQ(sorter->sorted, "apple\npear\n");
+
+  std::string shouted;
+  // [output]
+  OutputOptions quiet;
+  quiet.input = "quiet";
+  const auto done = get_process_output(reactor, {"tr", "a-z", "A-Z"}, quiet)
+                        .add_callback([&](const std::string& out) { shouted = out; })
+                        .add_errback<ProcessFailed>(
+                            [](const ProcessFailed& failed) { log_status(failed.status()); });
+  // [output]
+  EXPECT_TRUE(spin_until([&] { return done.ready(); }));
+  EXPECT_EQ(shouted, "QUIET");
 }
 
 class ProcessValue : public ProcessOutput {};
@@ -98,9 +139,9 @@ TEST_P(ProcessValue, IsTheExitCodeHoweverMuchIsWritten) {
   auto value = get_process_value(*reactor_, child_that({"exit", "23"}));
   ASSERT_TRUE(comes(value));
   EXPECT_EQ(success_result_of(std::move(value)), 23);
-  OutputOptions output;
-  output.max_output_bytes = 1;
-  value = get_process_value(*reactor_, child_that({"much", "1000000"}), output);
+  OutputOptions gathering;
+  gathering.max_output_bytes = 1;
+  value = get_process_value(*reactor_, child_that({"much", "1000000"}), gathering);
   ASSERT_TRUE(comes(value));
   EXPECT_EQ(success_result_of(std::move(value)), 0);
 }

@@ -7,12 +7,16 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace weft::testing {
@@ -100,8 +104,8 @@ INSTANTIATE_TEST_SUITE_P(Each, ProcessStream, ::testing::ValuesIn(reactor_names(
 
 // The two descriptors that somebody passes.
 std::array<int, 2> receive_two(int socket) {
-  std::array<int, 2> lent{-1, -1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof lent)] = {};
+  std::array<int, 2> left{-1, -1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof left)] = {};
   char byte = 0;
   iovec piece{&byte, 1};
   msghdr message{};
@@ -110,14 +114,14 @@ std::array<int, 2> receive_two(int socket) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || CMSG_FIRSTHDR(&message) == nullptr) {
-    throw std::runtime_error("the child lent nothing");
+    throw std::runtime_error("the child left nothing");
   }
-  std::memcpy(lent.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof lent);
-  return lent;
+  std::memcpy(left.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof left);
+  return left;
 }
 
-// The client talks to a child, which has lent its standard input and output to the server.
-class LentByAChild final : public ReactorStreamFixture {
+// The client talks to a child, which has left its standard input and output to the server.
+class LeftByAChild final : public ReactorStreamFixture {
  public:
   using ReactorStreamFixture::ReactorStreamFixture;
   void connect(std::shared_ptr<Protocol> client, std::shared_ptr<Protocol> server) override {
@@ -127,12 +131,14 @@ class LentByAChild final : public ReactorStreamFixture {
     }
     auto options = child_that({"lend"});
     options.descriptors.emplace(3, ChildDescriptor::descriptor(ends[1]));
-    options.grace = Duration::zero();
     spawn_stream(reactor(), options, std::move(client));
     ::close(ends[1]);
-    const auto lent = receive_two(ends[0]);
+    const auto left = receive_two(ends[0]);
+    // Until the child is gone it has them too.
+    char nothing = 0;
+    static_cast<void>(::recv(ends[0], &nothing, 1, 0));
     ::close(ends[0]);
-    adopt_pipes(reactor(), lent[0], lent[1], std::move(server));
+    adopt_pipes(reactor(), left[0], left[1], std::move(server));
   }
   [[nodiscard]] std::size_t more_than_buffers_take() const override { return 4'000'000; }
 };
@@ -157,12 +163,59 @@ const std::map<std::string, std::string>& what_needs_resets() {
 std::vector<StreamKind> children() {
   std::vector<StreamKind> all;
   for (const auto& name : reactor_names()) {
-    all.push_back(
-        {"child_" + name, [name] { return std::make_unique<ThroughAChild>(make_reactor(name)); }});
+    all.push_back({"child_" + name,
+                   [name] { return std::make_unique<LeftByAChild>(make_reactor(name)); },
+                   what_needs_resets()});
   }
   return all;
 }
 
+// The two sides of a terminal that passes bytes on as they are.
+class RawTerminals final : public ReactorStreamFixture {
+ public:
+  using ReactorStreamFixture::ReactorStreamFixture;
+  void connect(std::shared_ptr<Protocol> client, std::shared_ptr<Protocol> server) override {
+    const int master = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    termios settings{};
+    if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0) {
+      throw std::runtime_error("no terminal could be made");
+    }
+    const int slave = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ::tcgetattr(slave, &settings);
+    ::cfmakeraw(&settings);
+    ::tcsetattr(slave, TCSANOW, &settings);
+    adopt_stream(reactor(), master, std::move(server));
+    adopt_stream(reactor(), slave, std::move(client));
+  }
+  [[nodiscard]] std::size_t more_than_buffers_take() const override { return 1'000'000; }
+};
+
+std::vector<StreamKind> terminals() {
+  auto skipped = what_needs_resets();
+  for (const char* const behaviour :
+       {"DeliversDataBeforeTheEndThatComesWithIt", "DeliversTheEndThatCameWhilePausedAtResume",
+        "DropsWhatIsWrittenAfterAHalfClose", "EndsOnceWhenBothHalvesAreClosed",
+        "FlushesBeforeItHalfCloses", "FlushesTwentyMegabytesToAPeerThatHalfClosed",
+        "HalfClosesToAPeerThatIsPaused", "IsLostWhenAWriteFailsAfterThePeersEnd",
+        "LosesTheConnectionWhoseEofReceivedThrows",
+        "TakesTheEndsOfBothSidesAtOnceWithOutputInBothDirections",
+        "WaitsForTheProducerBeforeItHalfCloses", "WritesOnAfterThePeersEnd"}) {
+    skipped[behaviour] = "a terminal cannot end one direction alone";
+  }
+  for (const char* const behaviour :
+       {"DoesNotResetAwayItsLastOutputWhenInputIsUnread", "MayBeLostInConnectionMade"}) {
+    skipped[behaviour] = "a terminal that is closed drops what was not read";
+  }
+  std::vector<StreamKind> all;
+  for (const auto& name : reactor_names()) {
+    all.push_back({"terminal_" + name,
+                   [name] { return std::make_unique<RawTerminals>(make_reactor(name)); }, skipped});
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Terminal, StreamConformance, ::testing::ValuesIn(terminals()),
+                         stream_kind_name);
 INSTANTIATE_TEST_SUITE_P(Child, StreamConformance, ::testing::ValuesIn(children()),
                          stream_kind_name);
 

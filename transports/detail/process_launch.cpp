@@ -48,6 +48,9 @@ struct Plan {
   ProcessOptions::Group belongs = ProcessOptions::Group::ours;
   bool on_terminal = false;
   int report = -1;
+  // Set by a child that shares our memory: then it has become the program, or failed, before we go
+  // on.
+  volatile bool shared = false;
 };
 
 // ---- in the child, which may share our memory until it has become another program: system calls
@@ -89,18 +92,28 @@ void place_descriptors(Plan& plan) noexcept {
   if (!close_others_on_exec(plan.targets)) give_up(plan, Step::descriptors);
 }
 
+#ifdef SYS_setresuid32
+constexpr long set_groups = SYS_setgroups32;
+constexpr long set_group = SYS_setresgid32;
+constexpr long set_user = SYS_setresuid32;
+#else
+constexpr long set_groups = SYS_setgroups;
+constexpr long set_group = SYS_setresgid;
+constexpr long set_user = SYS_setresuid;
+#endif
+
 // The library would change all threads of a program, and its memory is that of our parent.
 void change_user(const Plan& plan) noexcept {
   if (plan.user < 0 && plan.group < 0) return;
   // Who may not set groups has none to lose.
-  const bool set = ::syscall(SYS_setgroups, plan.groups.size(), plan.groups.data()) == 0;
+  const bool set = ::syscall(set_groups, plan.groups.size(), plan.groups.data()) == 0;
   if (!set && !(errno == EPERM && plan.groups.empty() && ::geteuid() != 0)) {
     give_up(plan, Step::user);
   }
   const auto group = plan.group;
-  if (group >= 0 && ::syscall(SYS_setresgid, group, group, group) != 0) give_up(plan, Step::user);
+  if (group >= 0 && ::syscall(set_group, group, group, group) != 0) give_up(plan, Step::user);
   const auto user = plan.user;
-  if (user >= 0 && ::syscall(SYS_setresuid, user, user, user) != 0) give_up(plan, Step::user);
+  if (user >= 0 && ::syscall(set_user, user, user, user) != 0) give_up(plan, Step::user);
 }
 
 void run_program(const Plan& plan) noexcept {
@@ -118,6 +131,7 @@ void run_program(const Plan& plan) noexcept {
 }
 
 [[noreturn]] void become(Plan& plan) noexcept {
+  plan.shared = true;
   reset_signals();
   using Group = ProcessOptions::Group;
   if (plan.belongs == Group::own_session && ::setsid() < 0) give_up(plan, Step::session);
@@ -316,6 +330,8 @@ LaunchedProcess launch_process(const ProcessOptions& options, std::vector<Descri
   launched.pid = fork_and_become(plan);
   if (launched.pid < 0) refuse_spawn(options.program, "", errno);
   child_reports.close();
+  // Somebody else's child may have got the other end too, and it would be long until that ends.
+  if (plan.shared) ::fcntl(reports.get(), F_SETFL, O_NONBLOCK);
   StepFailure failure{};
   ssize_t told = 0;
   do {
