@@ -36,23 +36,38 @@ class WatchedDescriptor {
                             {}, to_std(error));
     }
   }
-  ~WatchedDescriptor() {
-    // The descriptor is the application's: it is given back, not closed.
-    try {
-      handle.release();
-    } catch (...) {
-      return;
-    }
-  }
+  ~WatchedDescriptor() { give_back(); }
   WatchedDescriptor(const WatchedDescriptor&) = delete;
   WatchedDescriptor& operator=(const WatchedDescriptor&) = delete;
 
   [[nodiscard]] Turn& turn() const noexcept { return loop_->reactor.turn(); }
   void asio_used() noexcept { loop_->asio_used(); }
 
+  /// Nobody watches it any more. The number may be somebody else's as soon as this returns, so Asio
+  /// must forget it now.
+  void leave() noexcept {
+    asio_used();
+#ifdef WEFT_BACKEND_IO_URING
+    // Nothing but the number is known of a descriptor, so it may be watched again.
+    ErrorCode ignored;
+    handle.cancel(ignored);
+#else
+    give_back();
+#endif
+  }
+
   bool watched[2] = {false, false};
 
  private:
+  // The descriptor is the application's: it is given back, not closed.
+  void give_back() noexcept {
+    try {
+      if (handle.is_open()) handle.release();
+    } catch (...) {
+      return;
+    }
+  }
+
   // Before the handle, which leaves its context when it goes.
   std::shared_ptr<AsioLoop> loop_;
 
@@ -89,11 +104,7 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
     const auto target = std::move(target_);
     target_ = nullptr;
     // The other interest's wait stays; ours finds nobody when it ends. With none left, all end.
-    if (!target->watched[0] && !target->watched[1]) {
-      target->asio_used();
-      ErrorCode ignored;
-      target->handle.cancel(ignored);
-    }
+    if (!target->watched[0] && !target->watched[1]) target->leave();
   }
   [[nodiscard]] bool active() const noexcept override { return target_ != nullptr; }
 
@@ -132,11 +143,6 @@ Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback
   const bool gone = target == nullptr || (!target->watched[0] && !target->watched[1]);
 #endif
   if (gone) {
-    // What still waits for the last watch must let go of the number first.
-    if (target != nullptr) {
-      loop_.asio_used();
-      target->handle.release();
-    }
     target = std::make_shared<WatchedDescriptor>(loop_, descriptor);
     known = target;
   }

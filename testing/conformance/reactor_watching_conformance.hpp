@@ -172,6 +172,26 @@ TEST_P(ReactorConformance, WatchTakesANumberThatBelongsToAnotherByNow) {  // 209
   }
 }
 
+TEST_P(ReactorConformance, WatchLeavesItsNumberToAConnectionOnceItHasEnded) {  // 209
+  const auto port = listen(server_);
+  auto made = make_descriptors();
+  if (made == nullptr) GTEST_SKIP() << no_descriptors;
+  auto watch = reactor_->watch(made->watched_end(), Interest::readable, [] {});
+  spin();
+  std::optional<Deferred<std::shared_ptr<Protocol>>> connecting;
+  // Before the loop has come round, the next sockets get the numbers of those that close here.
+  reactor_->call_later(Duration::zero(), [&] {
+    reactor_->call_later(Duration::zero(), [&] {
+      watch.cancel();
+      made.reset();
+    });
+    connecting = connect(port, client_);
+  });
+  ASSERT_TRUE(spin_until([&] { return connecting && connecting->ready(); }));
+  EXPECT_EQ(success_result_of(std::move(*connecting)), client_);
+  EXPECT_TRUE(spin_until([&] { return server_->made(); }));
+}
+
 TEST_P(ReactorConformance, WatchRefusesNoCallback) {
   const auto made = make_descriptors();
   if (made == nullptr) GTEST_SKIP() << no_descriptors;

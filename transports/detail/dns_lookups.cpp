@@ -39,12 +39,20 @@ std::string normal(const std::string& name) {
   return lower;
 }
 
+/// A name for a message: a beginning of it, in which every letter can be seen.
+std::string shown(const std::string& name) {
+  auto text = name.substr(0, max_name_size);
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char letter) { return (letter >= 0 && letter < ' ') || letter == 0x7f; }, '?');
+  return "\"" + text + "\"";
+}
+
 /// Errors: ResolveError for what is no name.
 std::string checked(const std::string& name) {
   auto lower = normal(name);
   if (const char* const fault = fault_of(lower)) {
-    throw ResolveError("\"" + name.substr(0, max_name_size) + "\" cannot be looked up: it " +
-                       fault + ".");
+    throw ResolveError(shown(name) + " cannot be looked up: it " + fault + ".");
   }
   return lower;
 }
