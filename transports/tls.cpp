@@ -24,7 +24,8 @@ void check_client(const TlsContext& context, const std::string& server_name) {
 }
 
 // Builds the protocols of another factory for those who have shaken hands.
-class TlsServerFactory final : public Factory, public std::enable_shared_from_this<TlsServerFactory> {
+class TlsServerFactory final : public Factory,
+                               public std::enable_shared_from_this<TlsServerFactory> {
  public:
   TlsServerFactory(std::shared_ptr<detail::TlsShared> shared, std::shared_ptr<Factory> secured)
       : shared_(std::move(shared)), secured_(std::move(secured)) {}
@@ -46,9 +47,8 @@ class TlsServerFactory final : public Factory, public std::enable_shared_from_th
   }
   void admitted(detail::TlsTransport& tls) {
     std::shared_ptr<Protocol> protocol;
-    tls.clock().turn().enter_logged("A factory's build_protocol threw; the peer is refused", [&] {
-      protocol = secured_->build_protocol(tls.peer());
-    });
+    tls.clock().turn().enter_logged("A factory's build_protocol threw; the peer is refused",
+                                    [&] { protocol = secured_->build_protocol(tls.peer()); });
     if (protocol == nullptr) {
       tls.lose_connection();
     } else {
@@ -157,15 +157,15 @@ Deferred<void> start_tls(Transport& transport, TlsContext context, std::string s
                           " cannot hand its protocol over; wrap its connection with tls_server or "
                           "tls_connect instead.");
   }
-  const auto tls = std::make_shared<detail::TlsTransport>(transport, context.shared(),
-                                                          std::move(server_name));
+  const auto tls =
+      std::make_shared<detail::TlsTransport>(transport, context.shared(), std::move(server_name));
   auto lower = std::make_shared<detail::TlsLower>(tls);
   auto use = upgrade->give_up_use();
   if (!use) {
-    return Deferred<void>(Outcome<void>(Failure(StartTlsRefused(
-        "TLS cannot begin with " + transport.peer().text() +
-            ": the connection is closing, half-closed or gone; begin before that.",
-        transport.peer()))));
+    return Deferred<void>(Outcome<void>(Failure(
+        StartTlsRefused("TLS cannot begin with " + transport.peer().text() +
+                            ": the connection is closing, half-closed or gone; begin before that.",
+                        transport.peer()))));
   }
   use->protocol = upgrade->exchange_protocol(std::move(lower));
   tls->carrier_full(use->writing_paused);

@@ -3,8 +3,8 @@
 
 #include "../testing/conformance/stream_fixture.hpp"
 #include "../testing/io_pump.hpp"
-#include "test_certificates_test.hpp"
 #include "tls.hpp"
+#include "tls_contexts_test.hpp"
 
 #include <functional>
 #include <memory>
@@ -12,27 +12,6 @@
 #include <utility>
 
 namespace weft {
-
-inline constexpr const char* test_server_name = "server.test";
-
-/// The authority of all tests, made once.
-inline const TestAuthority& test_authority() {
-  static const TestAuthority authority("Test authority");
-  return authority;
-}
-
-/// A server's context with a certificate for `test_server_name`.
-inline TlsServerOptions test_server_options() {
-  static const TlsIdentity identity = test_authority().issue(test_server_name);
-  return TlsServerOptions(identity);
-}
-
-inline TlsClientOptions test_client_options() {
-  static const Pem trust = test_authority().certificate();
-  TlsClientOptions options;
-  options.trust = trust;
-  return options;
-}
 
 /// Two protocols that talk TLS over a pump.
 class TlsPump {
@@ -50,7 +29,8 @@ class TlsPump {
     outcome_.emplace(tls_connect(
         clock_,
         [this, secured](std::shared_ptr<Factory> factory) {
-          std::tie(client_end_, server_end_) = testing::MemoryTransport::make_pair(clock_, capacity_);
+          std::tie(client_end_, server_end_) =
+              testing::MemoryTransport::make_pair(clock_, capacity_);
           server_end_->establish(secured->build_protocol(server_end_->peer()));
           auto lower = factory->build_protocol(client_end_->peer());
           client_end_->establish(lower);

@@ -98,8 +98,8 @@ std::chrono::system_clock::time_point time_point_of(const ASN1_TIME* time) {
   const auto fields = fields_of(time);
   using namespace std::chrono;
   const year_month_day date(year(fields.tm_year + 1900),
-                           month(static_cast<unsigned>(fields.tm_mon + 1)),
-                           day(static_cast<unsigned>(fields.tm_mday)));
+                            month(static_cast<unsigned>(fields.tm_mon + 1)),
+                            day(static_cast<unsigned>(fields.tm_mday)));
   return sys_days(date) + hours(fields.tm_hour) + minutes(fields.tm_min) + seconds(fields.tm_sec);
 }
 

@@ -26,8 +26,9 @@ void TlsConnecting::dial() {
   auto dialling =
       maybe_deferred([this] {
         return connect_(factory_from([self = self()] { return self->build_lower(); }));
-      }).add_callbacks([](const std::shared_ptr<Protocol>&) {},
-                       [self = self()](const Failure& failure) { self->failed(failure); });
+      })
+          .add_callbacks([](const std::shared_ptr<Protocol>&) {},
+                         [self = self()](const Failure& failure) { self->failed(failure); });
   dialling_ = dialling.canceller();
 }
 
@@ -35,8 +36,7 @@ std::shared_ptr<Protocol> TlsConnecting::build_lower() {
   // Whom nobody waits for any more is refused.
   if (over()) return nullptr;
   auto lower = std::make_shared<TlsLower>(
-      context_.shared(), server_name_,
-      [self = self()](TlsTransport& tls, const Failure* failure) {
+      context_.shared(), server_name_, [self = self()](TlsTransport& tls, const Failure* failure) {
         failure != nullptr ? self->failed(*failure) : self->connected(tls.shared_from_this());
       });
   lower_ = lower;

@@ -284,8 +284,8 @@ int TlsShared::choose_alpn(SSL*, const unsigned char** chosen, unsigned char* si
   const auto* const ours = reinterpret_cast<const unsigned char*>(own.data());
   unsigned char* found = nullptr;
   // The first of ours that the client has as well.
-  const int result = SSL_select_next_proto(&found, size, ours, static_cast<unsigned int>(own.size()),
-                                           offered, offered_size);
+  const int result = SSL_select_next_proto(
+      &found, size, ours, static_cast<unsigned int>(own.size()), offered, offered_size);
   if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
@@ -295,9 +295,8 @@ int TlsShared::choose_alpn(SSL*, const unsigned char** chosen, unsigned char* si
 
 void TlsShared::set_key_log(SSL_CTX& context) const {
   if (!options().key_log && options().key_log_file.empty()) return;
-  SSL_CTX_set_keylog_callback(&context, [](const SSL* ssl, const char* line) {
-    of(SSL_get_SSL_CTX(ssl))->log_key(line);
-  });
+  SSL_CTX_set_keylog_callback(
+      &context, [](const SSL* ssl, const char* line) { of(SSL_get_SSL_CTX(ssl))->log_key(line); });
 }
 
 void TlsShared::log_key(std::string_view line) const noexcept {

@@ -92,19 +92,21 @@ std::string explained(const TlsTrouble& trouble, unsigned long code) {
     case SSL_R_DATA_LENGTH_TOO_LONG:
     case SSL_R_UNEXPECTED_RECORD:
       if (!trouble.during_handshake) break;
-      return "What the peer " + peer + " sent is no TLS; check that this port talks TLS, and with " +
-             "what the peer begins.";
+      return "What the peer " + peer +
+             " sent is no TLS; check that this port talks TLS, and with " + "what the peer begins.";
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-      return "The peer " + peer + " and we have no version of TLS in common; allow TLS 1.2 or 1.3 " +
-             "on both sides.";
+      return "The peer " + peer +
+             " and we have no version of TLS in common; allow TLS 1.2 or 1.3 " + "on both sides.";
     case SSL_R_NO_SHARED_CIPHER:
     case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
-      return "The peer " + peer + " and we have no cipher in common; allow one on both sides that " +
+      return "The peer " + peer +
+             " and we have no cipher in common; allow one on both sides that " +
              "suits the certificate.";
     case SSL_R_NO_APPLICATION_PROTOCOL:
     case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
-      return "The peer " + peer + " and we have no application protocol (ALPN) in common; compare " +
+      return "The peer " + peer +
+             " and we have no application protocol (ALPN) in common; compare " +
              "the lists of both sides.";
     default:
       break;
@@ -149,9 +151,8 @@ Failure failure_of(const TlsTrouble& trouble, unsigned long code) {
                                     trouble.peer));
   }
   if (const auto refused = refusal(reason); !refused.empty()) {
-    const auto what = trouble.own_subject.empty()
-                          ? "that we show no certificate"
-                          : "our certificate of " + trouble.own_subject;
+    const auto what = trouble.own_subject.empty() ? "that we show no certificate"
+                                                  : "our certificate of " + trouble.own_subject;
     return Failure(CertificateError("The peer " + peer + " does not accept " + what + ": " +
                                         std::string(refused) + "; have one made that it accepts.",
                                     trouble.peer));

@@ -1,11 +1,12 @@
 // OpenSSL's objects, owned.
 #pragma once
 
-#include <memory>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+
+#include <memory>
 
 namespace weft::detail {
 

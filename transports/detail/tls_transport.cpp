@@ -82,9 +82,7 @@ class TlsTransport::Bio {
     *count = size;
     return 1;
   }
-  static long control(BIO*, int command, long, void*) {
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-  }
+  static long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 };
 
 TlsTransport::TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared,
@@ -99,6 +97,8 @@ TlsTransport::TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared
 TlsTransport::~TlsTransport() {
   handshake_over();
   TlsScratch::give_back(std::move(ciphertext_));
+  // Otherwise OpenSSL takes a connection that was cut off for a reason not to resume its session.
+  if (secured()) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
 void TlsTransport::make_ssl() {
@@ -241,10 +241,11 @@ const TlsInfo* TlsTransport::tls() const noexcept {
 void TlsTransport::begin(HandshakeEnded ended) {
   ended_ = std::move(ended);
   if (!shared_->begin_handshake()) {
-    fail(Failure(TooManyHandshakes("As many TLS handshakes are under way as are allowed, so that "
-                                   "of " +
-                                       peer_.text() + " was refused; allow more, or try again.",
-                                   peer_)));
+    fail(
+        Failure(TooManyHandshakes("As many TLS handshakes are under way as are allowed, so that "
+                                  "of " +
+                                      peer_.text() + " was refused; allow more, or try again.",
+                                  peer_)));
     return;
   }
   phase_ = Phase::shaking_hands;
@@ -413,8 +414,7 @@ TlsTransport::Step TlsTransport::read_in_place() {
   const auto room = borrow(std::max(input_.size(), max_record));
   if (room.empty()) return Step::wants_input;
   std::size_t count = 0;
-  const auto step =
-      run([&] { return SSL_read_ex(ssl_.get(), room.data(), room.size(), &count); });
+  const auto step = run([&] { return SSL_read_ex(ssl_.get(), room.data(), room.size(), &count); });
   flush_ciphertext();
   if (step == Step::done) received_in_place(count);
   return step;
