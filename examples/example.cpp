@@ -93,11 +93,13 @@ weft::ListeningPort Example::listen(const std::shared_ptr<weft::Factory>& factor
   return ports.front();
 }
 
+std::string Example::target(const std::string& kind) const {
+  if (!connect_to_.empty()) return connect_to_;
+  return kind + ":" + weft::escape_endpoint_value(host_) + ":" + std::to_string(port_);
+}
+
 void Example::connect(std::shared_ptr<weft::Factory> factory) {
-  connect(connect_to_.empty()
-              ? "tcp:" + weft::escape_endpoint_value(host_) + ":" + std::to_string(port_)
-              : connect_to_,
-          std::move(factory));
+  connect(target("tcp"), std::move(factory));
 }
 
 void Example::connect(std::string_view endpoint, std::shared_ptr<weft::Factory> factory) {

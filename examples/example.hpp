@@ -39,6 +39,9 @@ class Example {
   /// program ends when none of them can bring another connection.
   weft::ListeningPort listen(const std::shared_ptr<weft::Factory>& factory);
 
+  /// What --connect says, or an endpoint of that kind with --host and --port.
+  [[nodiscard]] std::string target(const std::string& kind) const;
+
   /// Connects to --connect, or to --host and --port, and ends the program when that fails.
   void connect(std::shared_ptr<weft::Factory> factory);
   void connect(std::string_view endpoint, std::shared_ptr<weft::Factory> factory);
