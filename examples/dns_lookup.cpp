@@ -82,7 +82,7 @@ weft::Address parse_server(std::string_view text) {
 
 int main(int argc, char** argv) try {
   std::string name, type = "A", server;
-  Example example("Looks a name up in DNS.", 0);
+  Example example(Example::Role::tool, "Looks a name up in DNS.", 0);
   example.add_option("name,--name", name, "What to look up; an address for PTR");
   example.add_option("type,--type", type, "A, AAAA, SRV, TXT, MX or PTR");
   example.add_option("--server", server, "Whom to ask; the system's servers if empty");

@@ -25,13 +25,15 @@ Example::Example(Role role, const std::string& description, weft::Port default_p
     if (!names.empty()) names += ", ";
     names += name;
   }
-  add_option("--host", host_, "Address, numeric where it is listened on");
-  add_option("--port", port_, "TCP port; 0 listens on a free one");
+  if (role != Role::tool) {
+    add_option("--host", host_, "Address, numeric where it is listened on");
+    add_option("--port", port_, "The port; 0 listens on a free one");
+  }
   if (role == Role::server) {
     app_->add_option("--listen", listen_to_,
                      "Where to listen instead, such as tcp:8080, unix:/run/x or stdio:; may be "
                      "repeated");
-  } else {
+  } else if (role == Role::client) {
     app_->add_option("--connect", connect_to_,
                      "Where to connect to instead, such as tcp:example.org:80 or unix:/run/x");
   }

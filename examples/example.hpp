@@ -15,10 +15,11 @@ namespace CLI {
 class App;
 }
 
-/// A program with --host, --port, --listen or --connect, --reactor and --help.
+/// A program with --reactor and --help, and what its role needs: --host and --port, --listen or
+/// --connect.
 class Example {
  public:
-  enum class Role { server, client };
+  enum class Role { server, client, datagrams, tool };
   Example(Role role, const std::string& description, weft::Port default_port);
   ~Example();
 
@@ -30,6 +31,8 @@ class Example {
   void add_option(const std::string& name, weft::Port& port, const std::string& help);
   void add_count(const std::string& name, std::size_t& count, const std::string& help);
 
+  const std::string& host() const { return host_; }
+  weft::Port port() const { return port_; }
   weft::Reactor& reactor() { return *reactor_; }
 
   /// Reads the options, calls `start` and runs the reactor until it is stopped. The exit status.

@@ -76,7 +76,7 @@ int open_size_changes() {
 
 int main(int argc, char** argv) try {
   std::vector<std::string> command;
-  Example example("Runs a program on a terminal of its own.", 0);
+  Example example(Example::Role::tool, "Runs a program on a terminal of its own.", 0);
   example.add_option("command", command, "The program and its arguments, after --");
   const int size_changes = open_size_changes();
   RawTerminal raw;

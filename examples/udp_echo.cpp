@@ -71,7 +71,8 @@ class Client : public weft::DatagramProtocol {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Example example("Sends back every datagram, or asks a server that does.", 7777);
+  Example example(Example::Role::datagrams,
+                  "Sends back every datagram, or asks a server that does.", 7777);
   std::string to;
   std::size_t count = 10;
   example.add_option("--to", to, "Numeric address of the server to ask, instead of being one");
