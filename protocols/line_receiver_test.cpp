@@ -385,5 +385,46 @@ TEST(LineReceiver, IsChangedByNoWrapperAroundIt) {
   }
 }
 
+// ---- another transport takes the place of the first, as in STARTTLS
+
+// What a transport needs that is put above another.
+class Below final : public Protocol {
+ public:
+  void data_received(BytesView data) override { heard += data.text(); }
+  std::string heard;
+};
+
+TEST(LineReceiver, DeliversNoLineBehindTheOneThatChangedTheTransport) {
+  for (const bool paused_before : {false, true}) {
+    const auto lines = std::make_shared<Lines>();
+    const auto first = testing::connect(lines);
+    const auto second = std::make_shared<testing::StringTransport>();
+    const auto below = std::make_shared<Below>();
+    lines->on_line = [&](const std::string& line) {
+      if (paused_before) lines->pause_producing();
+      if (line != "STARTTLS") return;
+      auto use = first->give_up_use();
+      use->protocol = first->exchange_protocol(below);
+      second->adopt(std::move(*use));
+    };
+    first->deliver("STARTTLS\r\ninjected\r\nhalf a li");
+    if (paused_before) lines->resume_producing();
+    first->settle();
+    second->settle();
+    EXPECT_EQ(joined(lines->heard), "<STARTTLS>");
+    EXPECT_EQ(lines->take_undelivered(), "injected\r\nhalf a li");
+    lines->on_line = nullptr;
+    second->deliver("secret\r\n");
+    EXPECT_EQ(joined(lines->heard), "<STARTTLS><secret>");
+    first->deliver("for TLS");
+    EXPECT_EQ(below->heard, "for TLS");
+    EXPECT_EQ(&lines->way(), second.get());
+    second->abort_connection();
+    second->settle();
+    first->abort_connection();
+    first->settle();
+  }
+}
+
 }  // namespace
 }  // namespace weft

@@ -1,4 +1,3 @@
-// Connects and closes thousands of times over each transport, and looks at what is left.
 #include "../framework/transport.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
 #include "../transports/endpoints.hpp"

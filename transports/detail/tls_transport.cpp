@@ -603,6 +603,8 @@ void TlsTransport::carrier_lost(const Failure& reason) {
   handshake_over();
   stop_calls();
   held_ = std::string();
+  // It holds us, and was not asked for what it kept.
+  behind_ = nullptr;
   state() == StreamState::closing_tls ? goodbye_done() : broken(reason);
   tell_handshake(&reason);
 }
