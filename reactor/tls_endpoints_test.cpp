@@ -223,7 +223,11 @@ TEST_P(TlsEndpoints, PutWhatIsNextToTheWireBelowTls) {
 // ---- cancelling
 
 TEST_P(TlsEndpoints, CloseWhateverWasOpenedWhenTheyAreCancelledAtAnyStage) {
-  serve();
+  // What the server made of an attempt may come about when the next one is under way.
+  std::vector<std::shared_ptr<AccumulatingProtocol>> served;
+  port_ = testing::success_result_of(listen(
+      *reactor_, "tls:0:interface=127.0.0.1:cert=" + good_,
+      factory_from([&] { return served.emplace_back(std::make_shared<AccumulatingProtocol>()); })));
   // A stage more each time, until it is too late to cancel.
   bool done = false;
   for (int rounds = 0; !done && rounds < 1000; ++rounds) {
@@ -235,15 +239,17 @@ TEST_P(TlsEndpoints, CloseWhateverWasOpenedWhenTheyAreCancelledAtAnyStage) {
     connecting.cancel();
     if (done) {
       EXPECT_EQ(testing::success_result_of(std::move(connecting)), client_);
+      client_->way().lose_connection();
     } else {
       testing::failure_result_of<ConnectingCancelled>(std::move(connecting));
       EXPECT_FALSE(client_->made());
     }
-    const bool server_had_it = server_->made();
-    if (!done && server_had_it) EXPECT_TRUE(spin_until([&] { return server_->lost(); }));
-    if (!done) server_ = std::make_shared<AccumulatingProtocol>();
   }
   EXPECT_TRUE(done);
+  EXPECT_TRUE(spin_until([&] {
+    return client_->lost() &&
+           std::all_of(served.begin(), served.end(), [](const auto& each) { return each->lost(); });
+  }));
 }
 
 // ---- strings that make no sense
@@ -257,7 +263,7 @@ struct Mistake {
 template <class Build>
 void expect_pointed_at(const Mistake& mistake, Build build) {
   try {
-    build(mistake.text);
+    EXPECT_EQ(build(mistake.text), nullptr);
     ADD_FAILURE() << mistake.text << " was taken";
   } catch (const EndpointError& error) {
     EXPECT_EQ(mistake.text.substr(error.position(), error.length()), mistake.part) << error.what();
@@ -277,8 +283,8 @@ TEST_P(TlsEndpoints, PointAtWhatIsWrongWithAServersString) {
            {"tls:port" + good, "port", ""},
            {"tls:443:colour=red" + good, "colour=red", ""}}) {
     SCOPED_TRACE(mistake.text);
-    expect_pointed_at(mistake,
-                      [this](const std::string& text) { server_from_string(*reactor_, text); });
+    expect_pointed_at(
+        mistake, [this](const std::string& text) { return server_from_string(*reactor_, text); });
   }
 }
 
@@ -291,8 +297,8 @@ TEST_P(TlsEndpoints, PointAtWhatIsWrongWithAClientsString) {
                             {"tls:over=[unix:/run/x]", "unix:/run/x", "needs a \"server_name\""},
                             {"tls:localhost:443:colour=red", "colour=red", ""}}) {
     SCOPED_TRACE(mistake.text);
-    expect_pointed_at(mistake,
-                      [this](const std::string& text) { client_from_string(*reactor_, text); });
+    expect_pointed_at(
+        mistake, [this](const std::string& text) { return client_from_string(*reactor_, text); });
   }
 }
 
@@ -307,15 +313,17 @@ TEST_P(TlsEndpoints, NameTheFileThatCannotBeReadOrHasNoCertificate) {
                              "tls:0:cert=" + good_ + ":trust=" + path + ":client_cert=required"}) {
       SCOPED_TRACE(text);
       try {
-        server_from_string(*reactor_, text);
+        EXPECT_EQ(server_from_string(*reactor_, text), nullptr);
         ADD_FAILURE() << "it was taken";
       } catch (const CertificateError& error) {
         EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
       }
     }
-    EXPECT_THROW(client_from_string(*reactor_, "tls:localhost:443:trust=" + path),
+    EXPECT_THROW(
+        static_cast<void>(client_from_string(*reactor_, "tls:localhost:443:trust=" + path)),
+        CertificateError);
+    EXPECT_THROW(static_cast<void>(client_from_string(*reactor_, "tls:localhost:443:cert=" + path)),
                  CertificateError);
-    EXPECT_THROW(client_from_string(*reactor_, "tls:localhost:443:cert=" + path), CertificateError);
   }
 }
 
