@@ -63,7 +63,7 @@ def rate_table(results, rates):
                 rate = statistics.median(filter(None, mine))
                 rows.append((scenario.name, name, f"{rate:,.0f} {scenario.unit}s",
                              f"{statistics.median(against):.2f}"))
-    return markdown(["A second", "", "", f"of {PEER}'s"], rows)
+    return markdown(["TLS", "", "a second", f"of {PEER}'s"], rows) if rows else ""
 
 
 def bars(found):

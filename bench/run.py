@@ -44,6 +44,14 @@ def race(options, scenarios):
     return results, rates, failures
 
 
+def tell_idle_tls(folder):
+    rows = idle.tls_table(folder, IDLE_TLS)
+    if not rows:
+        return []
+    return [f"{IDLE_TLS:,} idle connections of TLS, after one message each:\n",
+            report.markdown(["", "bytes each", "beyond OpenSSL's", "µs for a handshake"], rows)]
+
+
 def tell(options, results, rates):
     """The whole report, as Markdown."""
     beside = idle.ratio_beside_idle(options.folder, BESIDE, options.rounds)
@@ -59,9 +67,7 @@ def tell(options, results, rates):
         "and then were idle:\n",
         report.markdown(["", "bytes each", "µs for one of the first thousand", "of the last"],
                         idle.table(options.folder, options.idle)),
-        f"{IDLE_TLS:,} idle connections of TLS, after one message each:\n",
-        report.markdown(["", "bytes each", "beyond OpenSSL's", "µs for a handshake"],
-                        idle.tls_table(options.folder, IDLE_TLS)),
+        *tell_idle_tls(options.folder),
         f"A message on one of 64 connections costs {beside:.2f} of itself on weft's epoll reactor when "
         f"{BESIDE:,} idle ones are there too.\n",
         report.markdown(["System calls a message, one connection", ""],
@@ -82,7 +88,10 @@ def main():
     if not (options.folder / "raw_epoll_server").exists():
         sys.exit(f"there is no raw_epoll_server in {options.folder}: ./run build makes it")
     scenarios = short_scenarios() if options.short else all_scenarios()
-    results, rates, failures = race(options, [each for each in scenarios if options.only in each.name])
+    # Without OpenSSL there is no load of TLS.
+    scenarios = [each for each in scenarios
+                 if options.only in each.name and (options.folder / each.load).exists()]
+    results, rates, failures = race(options, scenarios)
     if options.short:
         print(report.bars(report.ratios(results[0][1])))
     elif options.only:

@@ -534,6 +534,14 @@ class Between(unittest.TestCase):
                 status, came, told = tls_client(f"localhost:{port}")
                 self.assertEqual((status, came), (0, "hello\n"), told)
 
+    def test_our_proxy_announces_clients_before_tls_begins(self):
+        with Server("echo_server", around="haproxy:tls:0:interface=127.0.0.1") as echo:
+            to = f"tls:localhost:{echo.port}:trust={certificates.file('ca')}"
+            for version in (1, 2):
+                with self.subTest(version=version), \
+                        serving("proxy", "--to", to, "--announce", version) as (_, port):
+                    self.assertEqual(examples.converse(port, b"hello"), b"hello")
+
     @unittest.skipUnless(shutil.which("haproxy"), "haproxy is not installed")
     def test_a_proxy_in_front_may_talk_tls_itself(self):
         with Server("echo_server") as echo, \

@@ -294,7 +294,7 @@ TEST_P(TlsEndpoints, PointAtWhatIsWrongWithAClientsString) {
                             {"tls::443", "", "a host is a name or an address"},
                             {"tls:localhost:443:verify=perhaps", "perhaps", ""},
                             {"tls:localhost:443:min_version=1.1", "1.1", "1.2 and 1.3"},
-                            {"tls:over=[unix:/run/x]", "unix:/run/x", "needs a \"server_name\""},
+                            {"tls:over=[unix:/run/x]", "[unix:/run/x]", "needs a \"server_name\""},
                             {"tls:localhost:443:colour=red", "colour=red", ""}}) {
     SCOPED_TRACE(mistake.text);
     expect_pointed_at(
