@@ -4,8 +4,8 @@ others beside them."""
 import statistics
 import subprocess
 
-from racing import Race, Server, load_command
-from scenarios import ECHO_PEERS, WITHOUT_SELECT, raw, two_echo_servers, weft
+from racing import Race, Server, certificate_file, load_command
+from scenarios import ECHO_PEERS, TLS_RACERS, WITHOUT_SELECT, raw, two_echo_servers, weft
 
 STEP = 1_000
 
@@ -13,9 +13,10 @@ STEP = 1_000
 class Held:
     """Connections to `server` that are opened STEP at a time, send one message each, and stay."""
 
-    def __init__(self, folder, server, count):
-        self.load = subprocess.Popen(load_command(folder, "hold", server.port, count, STEP),
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, folder, server, count, load="load"):
+        self.load = subprocess.Popen(
+            load_command(folder, "hold", server.port, count, STEP, load=load),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def open_step(self):
         self.load.stdin.write("\n")
@@ -28,11 +29,11 @@ class Held:
         self.load.wait(timeout=30)
 
 
-def cost(folder, name, command, count):
+def cost(folder, name, command, count, load="load"):
     """Bytes of memory a connection, and the CPU microseconds of accepting, in the first and the last
     step."""
     server = Server(name, [str(folder / command[0]), *command[1:]])
-    held = Held(folder, server, count)
+    held = Held(folder, server, count, load)
     try:
         memory = server.memory("RssAnon")
         costs = []
@@ -53,6 +54,20 @@ def table(folder, count):
             continue
         memory, first, last = cost(folder, name, command, count)
         rows.append((name, f"{memory:,.0f}", f"{first:.1f}", f"{last:.1f}"))
+    return rows
+
+
+def tls_table(folder, count):
+    """Bytes of memory a connection of TLS, and those beyond what OpenSSL itself holds: the first
+    server is little else."""
+    rows, base = [], None
+    for name, command in TLS_RACERS:
+        if not (folder / command[0]).exists():
+            continue
+        memory, first, _ = cost(folder, name, [*command, str(certificate_file())], count,
+                                "tls_load")
+        base = memory if base is None else base
+        rows.append((name, f"{memory:,.0f}", f"{memory - base:,.0f}", f"{first:.0f}"))
     return rows
 
 

@@ -1,10 +1,12 @@
 """Servers in a race: started, pinned, and asked what the kernel says they used."""
 
+import functools
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 BASE = "raw epoll"
 
@@ -13,6 +15,24 @@ def pinned(command, core):
     if os.cpu_count() < 2 or not shutil.which("taskset"):
         return command
     return ["taskset", "-c", str(core), *command]
+
+
+@functools.cache
+def certificate_folder():
+    return tempfile.TemporaryDirectory()
+
+
+@functools.cache
+def certificate_file():
+    """A certificate on P-256 and its key, of which no test of trust is made."""
+    path = pathlib.Path(certificate_folder().name, "identity.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-keyout", str(path), "-out", str(path) + ".crt"], check=True,
+                   capture_output=True)
+    with path.open("a") as file:
+        file.write(pathlib.Path(str(path) + ".crt").read_text())
+    return path
 
 
 class Server:
@@ -51,14 +71,14 @@ class Server:
         self.process.wait(timeout=10)
 
 
-def load_command(folder, kind, port, *arguments):
-    return pinned([str(folder / "load"), kind, str(port), *map(str, arguments)], 1)
+def load_command(folder, kind, port, *arguments, load="load"):
+    return pinned([str(folder / load), kind, str(port), *map(str, arguments)], 1)
 
 
-def run_load(folder, kind, port, *arguments):
+def run_load(folder, kind, port, *arguments, load="load"):
     """How long it took, in seconds."""
-    done = subprocess.run(load_command(folder, kind, port, *arguments), capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(load_command(folder, kind, port, *arguments, load=load),
+                          capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())
     return float(done.stdout.splitlines()[-1])
@@ -75,6 +95,8 @@ class Race:
         self.servers = []
         self.backend = None
         self.failures = 0
+        # By name: units of work a second, one a round.
+        self.rates = {}
 
     def __enter__(self):
         try:
@@ -83,6 +105,8 @@ class Race:
                 self.backend = Server("backend", [str(self.folder / "raw_epoll_server"), "echo"],
                                       core=1)
                 more = [str(self.backend.port)]
+            if self.scenario.needs_certificate:
+                more = [str(certificate_file())]
             for name, command in self.scenario.racers:
                 program = self.folder / command[0]
                 if program.exists():
@@ -112,10 +136,13 @@ class Race:
         server.forget_peak()
         before = server.cpu_seconds()
         try:
-            run_load(self.folder, self.scenario.kind, server.port, *self.scenario.arguments)
+            seconds = run_load(self.folder, self.scenario.kind, server.port,
+                               *self.scenario.arguments, load=self.scenario.load)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             print(f"  {server.name}: {error}", file=sys.stderr)
             self.failures += 1
+            self.rates.setdefault(server.name, []).append(None)
             return None
         peaks.append(server.memory("VmHWM"))
+        self.rates.setdefault(server.name, []).append(self.scenario.units / seconds)
         return (server.cpu_seconds() - before) / self.scenario.units

@@ -5,6 +5,8 @@ import statistics
 
 from racing import BASE
 
+PEER = "Boost.Asio"
+
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -46,6 +48,22 @@ def memory_table(results):
         told = [f"{name} {statistics.median(mine) / 2**20:.0f}" for name, mine in peaks.items() if mine]
         rows.append((scenario.name, ", ".join(told)))
     return markdown(["Peak memory of the server", "MiB, the program itself included"], rows)
+
+
+def rate_table(results, rates):
+    """What came of TLS in a second, against the peer in the same round."""
+    rows = []
+    for scenario, _, _ in results:
+        found = rates[scenario.name]
+        if not scenario.needs_certificate or PEER not in found:
+            continue
+        for name, mine in found.items():
+            against = [one / peer for one, peer in zip(mine, found[PEER]) if one and peer]
+            if against:
+                rate = statistics.median(filter(None, mine))
+                rows.append((scenario.name, name, f"{rate:,.0f} {scenario.unit}s",
+                             f"{statistics.median(against):.2f}"))
+    return markdown(["TLS", "", "a second", f"of {PEER}'s"], rows) if rows else ""
 
 
 def bars(found):

@@ -20,6 +20,7 @@ from scenarios import all_scenarios, short_scenarios
 
 # Idle connections beside busy ones.
 BESIDE = 10_000
+IDLE_TLS = 2_000
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -31,17 +32,27 @@ def processor():
 
 
 def race(options, scenarios):
-    """(scenario, CPU by name, peaks by name) for each, and how many runs failed."""
-    results, failures = [], 0
+    """(scenario, CPU by name, peaks by name) for each; units a second by name for each scenario's
+    name; and how many runs failed."""
+    results, rates, failures = [], {}, 0
     for scenario in scenarios:
         print(f"{scenario.name}: {options.rounds} rounds", file=sys.stderr)
         with Race(options.folder, scenario) as running:
             results.append((scenario, *running.run(options.rounds)))
+            rates[scenario.name] = running.rates
             failures += running.failures
-    return results, failures
+    return results, rates, failures
 
 
-def tell(options, results):
+def tell_idle_tls(folder):
+    rows = idle.tls_table(folder, IDLE_TLS)
+    if not rows:
+        return []
+    return [f"{IDLE_TLS:,} idle connections of TLS, after one message each:\n",
+            report.markdown(["", "bytes each", "beyond OpenSSL's", "µs for a handshake"], rows)]
+
+
+def tell(options, results, rates):
     """The whole report, as Markdown."""
     beside = idle.ratio_beside_idle(options.folder, BESIDE, options.rounds)
     kernel = platform.release().split("-")[0]
@@ -51,10 +62,12 @@ def tell(options, results):
         f"{options.rounds} rounds.\n",
         report.race_table(results),
         report.memory_table(results),
+        report.rate_table(results, rates),
         f"{options.idle:,} connections that were opened one after the other, sent one message each "
         "and then were idle:\n",
         report.markdown(["", "bytes each", "µs for one of the first thousand", "of the last"],
                         idle.table(options.folder, options.idle)),
+        *tell_idle_tls(options.folder),
         f"A message on one of 64 connections costs {beside:.2f} of itself on weft's epoll reactor when "
         f"{BESIDE:,} idle ones are there too.\n",
         report.markdown(["System calls a message, one connection", ""],
@@ -75,14 +88,18 @@ def main():
     if not (options.folder / "raw_epoll_server").exists():
         sys.exit(f"there is no raw_epoll_server in {options.folder}: ./run build makes it")
     scenarios = short_scenarios() if options.short else all_scenarios()
-    results, failures = race(options, [each for each in scenarios if options.only in each.name])
+    # Without OpenSSL there is no load of TLS.
+    scenarios = [each for each in scenarios
+                 if options.only in each.name and (options.folder / each.load).exists()]
+    results, rates, failures = race(options, scenarios)
     if options.short:
         print(report.bars(report.ratios(results[0][1])))
     elif options.only:
         print(report.race_table(results))
         print(report.memory_table(results))
+        print(report.rate_table(results, rates))
     else:
-        text = tell(options, results)
+        text = tell(options, results, rates)
         print(text)
         if options.write:
             report.write(ROOT / "docs/performance.md", ROOT / "docs/performance.svg", text, results)

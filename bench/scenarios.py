@@ -17,6 +17,8 @@ class Scenario:
     units: float
     needs_backend: bool = False
     shows_memory: bool = False
+    needs_certificate: bool = False
+    load: str = "load"
 
 
 def weft(mode, reactors=None):
@@ -76,6 +78,25 @@ def churn(count):
                     "churn", (count, 64), count)
 
 
+# The yardstick is OpenSSL on a loop written by hand.
+TLS_RACERS = ([(BASE, ["raw_tls_server"])] + weft("tls", WITHOUT_SELECT) +
+              [("Boost.Asio", ["asio_tls_server"])])
+
+
+def tls(name, unit, kind, arguments, units):
+    return Scenario(name, unit, TLS_RACERS, kind, arguments, units, needs_certificate=True,
+                    load="tls_load")
+
+
+def tls_scenarios():
+    return [
+        tls("TLS bulk echo, 16 KiB writes", "MB", "bulk", (4, 512, 16 * 1024), 512),
+        tls("TLS bulk echo, 1 MiB writes", "MB", "bulk", (4, 512, 1024 * 1024), 512),
+        tls("TLS handshakes", "handshake", "handshakes", (1_000,), 1_000),
+        tls("TLS handshakes, resumed", "handshake", "resumed", (2_000,), 2_000),
+    ]
+
+
 def all_scenarios():
     return [
         ping(1), ping(64), ping(1_000),
@@ -84,6 +105,7 @@ def all_scenarios():
         forward(64 * 1024, "64 KiB"), forward(1024 * 1024, "1 MiB"),
         publish(10_000, 30),
         churn(3_000),
+        *tls_scenarios(),
     ]
 
 

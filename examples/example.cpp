@@ -71,7 +71,8 @@ int Example::run(int argc, char** argv, const std::function<void()>& start) {
   }
   reactor_ = weft::make_reactor(reactor_name_);
   start();
-  reactor_->run();
+  // What has ended already would wait for ever.
+  if (!status_) reactor_->run();
   return status_.value_or(0);
 }
 
@@ -105,7 +106,8 @@ void Example::connect(std::shared_ptr<weft::Factory> factory) {
 }
 
 void Example::connect(std::string_view endpoint, std::shared_ptr<weft::Factory> factory) {
-  const auto ended = weft::connect(*reactor_, endpoint, std::move(factory))
+  const auto ended = weft::client_from_string(*reactor_, endpoint)
+                         ->connect(std::move(factory))
                          .add_errback([this](const weft::Failure& failure) {
                            finish(1, failure.message());
                            return std::shared_ptr<weft::Protocol>();

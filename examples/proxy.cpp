@@ -35,9 +35,10 @@ int main(int argc, char** argv) try {
         [endpoint, version](weft::Transport& incoming, std::shared_ptr<weft::Factory> factory) {
           if (version == 0) return endpoint->connect(std::move(factory));
           const auto header = header_for(incoming);
-          return endpoint->connect(std::move(factory), [&](std::shared_ptr<weft::Factory> inner) {
+          const auto announce = [version, header](std::shared_ptr<weft::Factory> inner) {
             return weft::announcing(std::move(inner), weft::ProxyVersion(version), header);
-          });
+          };
+          return endpoint->connect(std::move(factory), announce);
         }));
   });
 } catch (...) {

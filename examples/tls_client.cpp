@@ -7,24 +7,21 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
-#include <sstream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace {
 
-// [tell]
-std::string date(std::chrono::system_clock::time_point time) {
+auto date(std::chrono::system_clock::time_point time) {
   const auto seconds = std::chrono::system_clock::to_time_t(time);
-  std::ostringstream text;
-  text << std::put_time(std::gmtime(&seconds), "%Y-%m-%d %H:%M:%S UTC");
-  return text.str();
+  return std::put_time(std::gmtime(&seconds), "%Y-%m-%d %H:%M:%S UTC");
 }
 
 /// On standard error: standard output is the connection's.
 void tell(const weft::TlsInfo& info, const weft::Address& peer) {
-  const auto line = [](const char* what, const std::string& value) {
+  const auto line = [](const char* what, const auto& value) {
     std::cerr << std::left << std::setw(13) << what << value << std::endl;
   };
   line("peer:", peer.text());
@@ -42,7 +39,6 @@ void tell(const weft::TlsInfo& info, const weft::Address& peer) {
   line("valid until:", date(info.peer_certificate->not_after));
   line("fingerprint:", info.peer_certificate->fingerprint);
 }
-// [tell]
 
 /// Carries what it receives to the other side, as fast as that takes it, and its end as well.
 class Side : public weft::Protocol {
@@ -56,20 +52,16 @@ class Side : public weft::Protocol {
   void resume_writing() override { other_->transport().resume_producing(); }
   /// The program ends when both are lost, so that what the other was given arrives.
   void connection_lost(const weft::Failure& reason) override {
-    lost_ = true;
-    const bool in_order = reason.check<weft::ConnectionDone>() != nullptr;
-    if (!in_order && !other_->lost_) std::cerr << reason.message() << std::endl;
-    status_ = in_order ? 0 : 1;
-    other_->lost_ ? example_.finish(other_->status_) : other_->transport().lose_connection();
+    status_ = reason.check<weft::ConnectionDone>() != nullptr ? 0 : 1;
+    if (other_->status_) return example_.finish(*other_->status_);
+    if (*status_ != 0) std::cerr << reason.message() << std::endl;
+    other_->transport().lose_connection();
   }
 
  protected:
   Example& example_;
   Side* other_ = nullptr;
-
- private:
-  bool lost_ = false;
-  int status_ = 0;
+  std::optional<int> status_;
 };
 
 class Server : public Side {
@@ -81,29 +73,25 @@ class Server : public Side {
   }
 };
 
-/// What a "tls:" endpoint takes, which goes by the same name as an option of this program.
+/// What a "tls:" endpoint takes, each an option of this program too.
 struct Wish {
-  std::string name;
-  std::string help;
-  std::string value = {};
+  std::string name, help, value = {};
 };
 
 /// "example.org:443" or "[::1]:443".
 bool is_host_and_port(std::string_view text) {
   const auto colon = text.rfind(':');
-  return colon != std::string_view::npos && text.find_last_not_of("0123456789") == colon &&
+  return text.find_last_not_of("0123456789") == colon &&
          (text.find(':') == colon || text.starts_with('['));
 }
 
 std::string endpoint(std::string target, const std::vector<Wish>& wishes, bool insecurely) {
-  if (is_host_and_port(target)) {
-    target.insert(0, "tls:");
-  } else if (!target.starts_with("tls:")) {
-    target = "tls:over=[" + target + "]";
+  if (!target.starts_with("tls:")) {
+    target = is_host_and_port(target) ? "tls:" + target : "tls:over=[" + target + "]";
   }
   for (const Wish& wish : wishes) {
-    if (wish.value.empty()) continue;
-    target += ":" + wish.name + "=" + weft::escape_endpoint_value(wish.value);
+    const auto value = weft::escape_endpoint_value(wish.value);
+    if (!value.empty()) target += ":" + wish.name + "=" + value;
   }
   return insecurely ? target + ":verify=no" : target;
 }

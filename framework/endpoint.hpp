@@ -23,7 +23,8 @@ class ServerEndpoint {
   /// deferred alone: AddressInUse, ListenError, and what the carrier adds.
   Deferred<ListeningPort> listen(std::shared_ptr<Factory> factory);
   /// The same with `next_to_the_wire` around whatever else the endpoint puts around `factory`, TLS
-  /// for one: for what must come before all of it on a connection.
+  /// for one: for what must come before all of it on a connection. It is copied, since it may be
+  /// called after this has returned.
   Deferred<ListeningPort> listen(std::shared_ptr<Factory> factory,
                                  const FactoryWrapper& next_to_the_wire);
 
@@ -43,7 +44,8 @@ class ClientEndpoint {
   /// cancelling it closes whatever was opened. Errors, of the deferred alone: ConnectError and its
   /// like, and what the carrier adds.
   Deferred<std::shared_ptr<Protocol>> connect(std::shared_ptr<Factory> factory);
-  /// The same with `next_to_the_wire` around whatever else the endpoint puts around `factory`.
+  /// The same with `next_to_the_wire` around whatever else the endpoint puts around `factory`. It
+  /// is copied, since it may be called after this has returned.
   Deferred<std::shared_ptr<Protocol>> connect(std::shared_ptr<Factory> factory,
                                               const FactoryWrapper& next_to_the_wire);
 

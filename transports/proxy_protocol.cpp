@@ -203,9 +203,11 @@ class ServerBehindProxy final : public ServerEndpoint {
  private:
   Deferred<ListeningPort> start(std::shared_ptr<Factory> factory,
                                 const FactoryWrapper& next_to_the_wire) override {
-    return endpoint_->listen(std::move(factory), [&](std::shared_ptr<Factory> inner) {
-      return next_to_the_wire(behind_proxy(std::move(inner), options_));
-    });
+    // May be called when this endpoint and the caller's wrapper are gone.
+    return endpoint_->listen(
+        std::move(factory), [next_to_the_wire, options = options_](std::shared_ptr<Factory> inner) {
+          return next_to_the_wire(behind_proxy(std::move(inner), options));
+        });
   }
 
   std::unique_ptr<ServerEndpoint> endpoint_;
@@ -220,9 +222,11 @@ class AnnouncingClient final : public ClientEndpoint {
  private:
   Deferred<std::shared_ptr<Protocol>> start(std::shared_ptr<Factory> factory,
                                             const FactoryWrapper& next_to_the_wire) override {
-    return endpoint_->connect(std::move(factory), [&](std::shared_ptr<Factory> inner) {
-      return next_to_the_wire(announcing(std::move(inner), version_));
-    });
+    // Below TLS it is called when this endpoint and the caller's wrapper are gone.
+    return endpoint_->connect(
+        std::move(factory), [next_to_the_wire, version = version_](std::shared_ptr<Factory> inner) {
+          return next_to_the_wire(announcing(std::move(inner), version));
+        });
   }
 
   std::unique_ptr<ClientEndpoint> endpoint_;

@@ -1,11 +1,12 @@
-// The servers of the race on weft: weft_server REACTOR echo | lines | publish | forward PORT.
-// Prints its port.
+// The servers of the race on weft:
+// weft_server REACTOR echo | lines | publish | forward PORT | tls FILE. Prints its port.
 #include <weft/framework/bytes.hpp>
 #include <weft/framework/factory.hpp>
 #include <weft/framework/transport.hpp>
 #include <weft/protocols/line_receiver.hpp>
 #include <weft/protocols/port_forwarder.hpp>
 #include <weft/reactor/make_reactor.hpp>
+#include <weft/transports/tls.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -58,6 +59,10 @@ int main(int argc, char** argv) {
   } else if (mode == "forward") {
     const auto port = static_cast<weft::Port>(std::atoi(argv[3]));
     factory = std::make_shared<weft::PortForwarderFactory>(*reactor, "127.0.0.1", port);
+  } else if (mode == "tls") {
+    const auto file = weft::Pem::file(argv[3]);
+    const weft::TlsServerOptions options(weft::TlsIdentity(file, file));
+    factory = weft::tls_server(weft::TlsContext(options), weft::factory_for<Echo>());
   } else {
     factory = weft::factory_for<Echo>();
   }

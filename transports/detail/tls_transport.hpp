@@ -43,6 +43,9 @@ class TlsTransport final : public StreamTransport {
     return carrier_gone_ ? nullptr : carrier_.unix_socket();
   }
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
+  [[nodiscard]] const ProxyHeader* proxied() const noexcept override {
+    return carrier_gone_ ? nullptr : carrier_.proxied();
+  }
 
   // ---- what the carrier tells
 
