@@ -228,12 +228,14 @@ TEST_P(Endpoints, RefuseAProxyThatIsNotTrusted) {
 
 TEST_P(Endpoints, AreOfKindsThatUsersAdd) {
   static const bool added = [] {
+    // [kind]
     register_server_endpoint("loopback", [](Reactor& reactor, EndpointArguments& arguments) {
       const auto number = arguments.port(arguments.required("port"));
       return server_endpoint([&reactor, number](std::shared_ptr<Factory> factory) {
         return reactor.listen_tcp(number, std::move(factory), testing::on_loopback());
       });
     });
+    // [kind]
     return true;
   }();
   ASSERT_TRUE(added);
