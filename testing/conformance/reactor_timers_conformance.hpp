@@ -25,6 +25,17 @@ TEST_P(ReactorConformance, NeverCallsEarlyNorInsideTheCall) {
   EXPECT_GE(called - begin, std::chrono::milliseconds(5));
 }
 
+TEST_P(ReactorConformance, SleepsUntilItsNextCallWhenNothingElseHappens) {
+  bool called = false;
+  reactor_->call_later(std::chrono::milliseconds(30), [&] { called = true; });
+  int rounds = 0;
+  while (!called && rounds < 100) {
+    reactor_->run_once(std::chrono::hours(1));
+    ++rounds;
+  }
+  EXPECT_LE(rounds, 10);
+}
+
 TEST_P(ReactorConformance, CancelsAndMovesCallsAlsoFromInsideOthers) {  // 184, 185, 186
   std::string made;
   auto cancelled =

@@ -36,6 +36,9 @@ struct AsioLoop::AsioSet final : Polled {
   explicit AsioSet(AsioLoop& owner)
       : loop(owner),
         descriptor(descriptor_of(net::use_service<net::detail::epoll_reactor>(loop.io))) {
+    // Else Asio looks at its set only once a socket of its own has been made, and the set, which is
+    // ready from the beginning, would keep our loop awake until then.
+    net::use_service<net::detail::epoll_reactor>(loop.io).init_task();
     loop.poller.add(descriptor, EPOLLIN, *this);
   }
   void ready(std::uint32_t) noexcept override { loop.run_asio(); }
