@@ -77,12 +77,6 @@ class TlsInTls final : public TlsFixture {
   }
 };
 
-// The outer TLS says goodbye for the first time when the inner one, which has half-closed, is lost.
-std::map<std::string, std::string> what_one_layer_shows() {
-  return {{"MayBeLostAfterAHalfClose",
-           "the outer TLS waits for a goodbye that its peer does not give before it is closed"}};
-}
-
 #ifdef __linux__
 class TlsOnUnixSockets final : public TlsFixture {
  public:
@@ -130,9 +124,7 @@ std::vector<StreamKind> kinds(const std::string& prefix,
 INSTANTIATE_TEST_SUITE_P(Tls, StreamConformance, ::testing::ValuesIn(kinds<TlsFixture>("tls_")),
                          stream_kind_name);
 INSTANTIATE_TEST_SUITE_P(TlsInTls, StreamConformance,
-                         ::testing::ValuesIn(kinds<TlsInTls>("tls_in_tls_",
-                                                             what_one_layer_shows())),
-                         stream_kind_name);
+                         ::testing::ValuesIn(kinds<TlsInTls>("tls_in_tls_")), stream_kind_name);
 #ifdef __linux__
 INSTANTIATE_TEST_SUITE_P(TlsOnUnix, StreamConformance,
                          ::testing::ValuesIn(kinds<TlsOnUnixSockets>("tls_on_unix_",

@@ -137,11 +137,12 @@ TEST_P(StreamConformance, TellsWhatIsUnsent) {
   connect();
   EXPECT_EQ(client_->way().write_buffer_size(), 0U);
   server_->way().pause_producing();
-  client_->way().write(more_than_fits());
+  const auto sent = more_than_fits();
+  client_->way().write(sent);
   fixture_->spin();
   EXPECT_GT(client_->way().write_buffer_size(), 0U);
   server_->way().resume_producing();
-  ASSERT_TRUE(spin_until([&] { return server_->data.size() == more_than_fits().size(); }));
+  ASSERT_TRUE(spin_until([&] { return server_->data.size() == sent.size(); }));
   EXPECT_TRUE(spin_until([&] { return client_->way().write_buffer_size() == 0; }));
 }
 
@@ -152,13 +153,13 @@ TEST_P(StreamConformance, KnowsTheClockOfItsLoop) {
 
 TEST_P(StreamConformance, CarriesBulkBothWaysAtOnce) {  // 3
   connect();
+  const auto sent = more_than_fits();
   in_turn([&] {
-    client_->way().write(more_than_fits());
-    server_->way().write(more_than_fits());
+    client_->way().write(sent);
+    server_->way().write(sent);
   });
   ASSERT_TRUE(spin_until([&] {
-    return client_->data.size() == more_than_fits().size() &&
-           server_->data.size() == more_than_fits().size();
+    return client_->data.size() == sent.size() && server_->data.size() == sent.size();
   }));
 }
 

@@ -354,11 +354,12 @@ TEST_P(StreamConformance, TakesMarksOfZero) {
   connect();
   server_->way().pause_producing();
   client_->way().set_write_buffer_limits(0, 0);
-  client_->way().write(more_than_fits());
+  const auto sent = more_than_fits();
+  client_->way().write(sent);
   ASSERT_TRUE(spin_until([&] { return client_->events.back() == "pause"; }));
   server_->way().resume_producing();
   ASSERT_TRUE(spin_until([&] { return client_->events.back() == "resume"; }));
-  EXPECT_TRUE(spin_until([&] { return server_->data.size() == more_than_fits().size(); }));
+  EXPECT_TRUE(spin_until([&] { return server_->data.size() == sent.size(); }));
 }
 
 TEST_P(StreamConformance, RefusesNoProducerAtAll) {

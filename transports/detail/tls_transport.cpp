@@ -578,9 +578,13 @@ void TlsTransport::say_goodbye() noexcept {
 bool TlsTransport::begin_goodbye() noexcept {
   if (carrier_gone_) return false;
   // Who half-closed before has waited for the peer as long as it wanted to.
-  const bool waits = secured() && !said_goodbye_ && !peer_ended_;
+  const bool waits = secured() && waits_for_peer_ && !said_goodbye_ && !peer_ended_;
   say_goodbye();
-  if (!waits) carrier_.lose_connection();
+  if (!waits) {
+    // Then TLS below us has no more to wait for either, though its own goodbye is yet to come.
+    if (auto* const below = dynamic_cast<TlsTransport*>(&carrier_)) below->waits_for_peer_ = false;
+    carrier_.lose_connection();
+  }
   return true;
 }
 

@@ -121,6 +121,8 @@ class TlsTransport final : public StreamTransport {
   bool in_input_ = false;
   bool peer_ended_ = false;
   bool said_goodbye_ = false;
+  // Whether a close is done only when the peer has said goodbye too.
+  bool waits_for_peer_ = true;
   // The peer shall see our alert before the end.
   bool closes_politely_ = false;
   std::uint32_t ciphertext_size_ = 0;
