@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <functional>
@@ -16,27 +17,44 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WEFT_SANITIZED
+// GCC comes without the header that declares it.
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #else
 #include <malloc.h>
+#endif
+
+#ifdef WEFT_WITH_TLS
+#include "../transports/test_certificates_test.hpp"
+
+#include <fstream>
 #endif
 
 namespace weft {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef WEFT_SANITIZED
 constexpr int connections = 1'000;
+constexpr int handshakes = 100;
 #else
 constexpr int connections = 10'000;
+// They cost a hundred times as much.
+constexpr int handshakes = 500;
 #endif
 // How many are open at a time.
 constexpr int wave = 50;
 // What tables and free lists may still grow by, once they have seen a few waves.
 constexpr std::size_t slack = 32 * 1024;
 
+// How often: WEFT_CHURN says for all carriers, whatever it takes.
+int times(int unless_told) {
+  const char* const told = std::getenv("WEFT_CHURN");
+  return told != nullptr ? std::atoi(told) : unless_told;
+}
+
 std::size_t heap_in_use() {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WEFT_SANITIZED
   return __sanitizer_get_current_allocated_bytes();
 #else
   return mallinfo2().uordblks;
@@ -75,6 +93,7 @@ struct Carrier {
   std::string client;
   // Where there is none.
   Begin begin;
+  int count = connections;
 };
 
 void over_socket_pair(Reactor& reactor, Factory& client, Factory& server) {
@@ -96,13 +115,50 @@ void over_pipes(Reactor& reactor, Factory& client, Factory& server) {
   adopt_pipes(reactor, back[0], there[1], client.build_protocol({}));
 }
 
+#ifdef WEFT_WITH_TLS
+// A certificate for 127.0.0.1 and who signed it, in a file for as long as the program runs.
+class CertificateFile {
+ public:
+  CertificateFile() {
+    const TestAuthority authority("churn");
+    CertificateWish wish("127.0.0.1");
+    wish.names = {"IP:127.0.0.1"};
+    const auto identity = authority.issue(wish);
+    std::ofstream(path_) << identity.chain.value() << identity.key.value()
+                         << authority.certificate().value();
+  }
+  ~CertificateFile() { std::filesystem::remove(path_); }
+  CertificateFile(const CertificateFile&) = delete;
+  CertificateFile& operator=(const CertificateFile&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = ::testing::TempDir() + "weft-churn-" + std::to_string(::getpid()) + ".pem";
+};
+
+Carrier tls_carrier() {
+  static const CertificateFile certificate;
+  const auto& file = certificate.path();
+  return {"tls",
+          "tls:0:interface=127.0.0.1:cert=" + file,
+          "tls:server_name=127.0.0.1:trust=" + file + ":127.0.0.1:",
+          {},
+          handshakes};
+}
+#endif
+
 std::vector<Carrier> carriers() {
   const auto abstract = "unix:@weft-churn-" + std::to_string(::getpid());
-  return {{"tcp", "tcp:0:interface=127.0.0.1", "tcp:127.0.0.1:", {}},
-          {"unix", abstract, abstract, {}},
-          {"proxied", "haproxy:tcp:0:interface=127.0.0.1", "haproxy:tcp:127.0.0.1:", {}},
-          {"socketpair", "", "", over_socket_pair},
-          {"pipe", "", "", over_pipes}};
+  std::vector<Carrier> all = {
+      {"tcp", "tcp:0:interface=127.0.0.1", "tcp:127.0.0.1:", {}},
+      {"unix", abstract, abstract, {}},
+      {"proxied", "haproxy:tcp:0:interface=127.0.0.1", "haproxy:tcp:127.0.0.1:", {}},
+      {"socketpair", "", "", over_socket_pair},
+      {"pipe", "", "", over_pipes}};
+#ifdef WEFT_WITH_TLS
+  all.push_back(tls_carrier());
+#endif
+  return all;
 }
 
 struct Churned {
@@ -153,7 +209,7 @@ TEST_P(Churn, LeavesDescriptorsAndHeapAsTheyWere) {
   churn(10 * wave);
   const auto descriptors = open_descriptors();
   const auto heap = heap_in_use();
-  churn(connections);
+  churn(times(GetParam().carrier.count));
   EXPECT_EQ(open_descriptors(), descriptors);
   EXPECT_LE(heap_in_use(), heap + slack);
 }
