@@ -3,6 +3,7 @@
 #include "../../framework/error.hpp"
 #include "../../framework/logging.hpp"
 #include "broken_connection.hpp"
+#include "system_errors.hpp"
 
 #include <array>
 #include <cerrno>
@@ -29,14 +30,6 @@ constexpr auto discard_time = std::chrono::seconds(5);
 std::span<char> read_buffer() {
   static thread_local const auto buffer = std::make_unique_for_overwrite<char[]>(read_buffer_size);
   return {buffer.get(), read_buffer_size};
-}
-
-std::error_code system_error(int code) noexcept {
-  return {code, std::system_category()};
-}
-
-bool try_again(int code) noexcept {
-  return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
 }
 
 // While it lives, writing to a pipe without a reader fails instead of ending the program.

@@ -1,6 +1,7 @@
 #include "epoll_tcp_transport.hpp"
 
 #include "broken_connection.hpp"
+#include "system_errors.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,14 +23,6 @@ namespace {
 
 // How long input is discarded after a close, so that it does not destroy what we sent last.
 constexpr auto discard_time = std::chrono::seconds(5);
-
-std::error_code system_error(int code) noexcept {
-  return {code, std::system_category()};
-}
-
-bool try_again(int code) noexcept {
-  return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
-}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "process_launch.hpp"
 
 #include "../../framework/error.hpp"
+#include "system_errors.hpp"
 
 #include <algorithm>
 #include <array>
@@ -237,10 +238,6 @@ Plan plan_for(const ProcessOptions& options, Texts& texts, std::vector<Descripto
 }
 
 // ---- the step itself
-
-std::error_code system_error(int code) noexcept {
-  return {code, std::system_category()};
-}
 
 [[noreturn]] void refuse_spawn(const std::string& program, const std::string& why, int code) {
   const auto error = system_error(code);
