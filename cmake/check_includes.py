@@ -19,6 +19,8 @@ LAYERS = {
     "protocols": {"framework"},
     "testing": {"framework"},
 }
+# What its tests may include besides; those of reactors try protocols on real connections too.
+TESTS_TOO = {"reactor": {"testing", "protocols"}}
 THIRD_PARTY = {
     "framework": {"spdlog"},
     "transports": {"asio", "openssl", "cares", "os"},
@@ -108,7 +110,7 @@ class Checker:
         if name != shortest:
             self.fault(path, number, f'"{name}" is shorter as "{shortest}"')
         owner = target.relative_to(self.root).parts[0]
-        allowed = LAYERS[folder] | {folder} | ({"testing"} if is_test else set())
+        allowed = LAYERS[folder] | {folder} | (TESTS_TOO.get(folder, {"testing"}) if is_test else set())
         if owner not in allowed:
             self.fault(path, number, f"{folder}/ may not include {owner}/")
         self.edges.setdefault(path, []).append((number, target))

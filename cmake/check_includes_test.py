@@ -45,6 +45,14 @@ class CheckIncludes(unittest.TestCase):
             "transports/b.hpp": HEADER,
         }))
 
+    def test_accepts_a_protocol_in_a_test_of_reactors_alone(self):
+        files = {"protocols/a.hpp": HEADER, "reactor/b_test.cpp": '#include "../protocols/a.hpp"\n'}
+        self.assertEqual(self.faults(files), "")
+        self.assertIn("reactor/ may not include protocols/", self.faults({
+            "protocols/a.hpp": HEADER,
+            "reactor/b.cpp": '#include "../protocols/a.hpp"\n',
+        }))
+
     def test_finds_asio_in_a_public_header(self):
         self.assertIn("not a public header", self.faults({
             "transports/a.hpp": HEADER + "#include <boost/asio.hpp>\n",

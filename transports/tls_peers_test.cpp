@@ -12,6 +12,7 @@ namespace {
 
 using detail::SslContextHandle;
 using detail::SslHandle;
+using ::testing::HasSubstr;
 
 // A client that is OpenSSL alone, and does what a client of ours never would.
 class RawClient : public testing::AccumulatingProtocol {
@@ -97,6 +98,9 @@ TEST_P(TlsPeers, MayNotNegotiateAgain) {  // 144
   client_->go_on();
   pump_->flush();
   EXPECT_EQ(client_->refused, SSL_R_NO_RENEGOTIATION);
+  // OpenSSL's clients then give up the connection.
+  ASSERT_TRUE(server_->lost_with<TlsError>());
+  EXPECT_THAT(server_->reason->message(), HasSubstr("to negotiate again, which is always refused"));
 }
 
 TEST_P(TlsPeers, MaySayGoodbyeAndGoOnReading) {

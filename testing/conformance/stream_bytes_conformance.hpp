@@ -158,9 +158,8 @@ TEST_P(StreamConformance, CarriesBulkBothWaysAtOnce) {  // 3
     client_->way().write(sent);
     server_->way().write(sent);
   });
-  ASSERT_TRUE(spin_until([&] {
-    return client_->data.size() == sent.size() && server_->data.size() == sent.size();
-  }));
+  ASSERT_TRUE(spin_until(
+      [&] { return client_->data.size() == sent.size() && server_->data.size() == sent.size(); }));
 }
 
 TEST_P(StreamConformance, CarriesEveryByteUnchanged) {

@@ -108,6 +108,15 @@ std::string explained(const TlsTrouble& trouble, unsigned long code) {
       return "The peer " + peer +
              " and we have no application protocol (ALPN) in common; compare " +
              "the lists of both sides.";
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+      if (trouble.during_handshake) {
+        return "The peer " + peer +
+               " finds no agreement with us (handshake_failure); compare the versions, ciphers " +
+               "and certificates of both sides.";
+      }
+      return "The peer " + peer +
+             " ended TLS with handshake_failure, as those do who want to negotiate again, which " +
+             "is always refused; have it not ask.";
     default:
       break;
   }
