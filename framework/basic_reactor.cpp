@@ -103,22 +103,31 @@ void BasicReactor::stop() {
     crash();
   });
   // Not inside this call: whoever stops may have more to do in its own turn.
-  call_later(Duration::zero(), [this] { shut_down(); });
+  shutdown_step_ = call_later(Duration::zero(), [this] { shut_down(); });
+}
+
+// The last deferred of a phase may fire inside any callback, of a connection for instance, and the
+// next phase is none of its business: the loop begins it.
+void BasicReactor::after_phase(Deferred<void> phase, Callback next) {
+  const auto begun = std::move(phase).add_callback([this, next = std::move(next)]() mutable {
+    if (state_ == State::stopping) shutdown_step_ = call_later(Duration::zero(), std::move(next));
+  });
 }
 
 void BasicReactor::shut_down() {
-  auto done = events_->fire(turn(), Phase::before, SystemEvent::shutdown)
-                  .add_callback([this] {
-                    auto during = events_->fire(turn(), Phase::during, SystemEvent::shutdown);
-                    connections_ended();
-                    return during;
-                  })
-                  .add_callback(
-                      [this] { return events_->fire(turn(), Phase::after, SystemEvent::shutdown); })
-                  .add_callback([this] {
-                    if (thread_pool_ != nullptr) thread_pool_->stop(shutdown_deadline_);
-                    crash();
-                  });
+  after_phase(events_->fire(turn(), Phase::before, SystemEvent::shutdown),
+              [this] { end_connections(); });
+}
+
+void BasicReactor::end_connections() {
+  auto during = events_->fire(turn(), Phase::during, SystemEvent::shutdown);
+  connections_ended();
+  after_phase(std::move(during), [this] {
+    after_phase(events_->fire(turn(), Phase::after, SystemEvent::shutdown), [this] {
+      if (thread_pool_ != nullptr) thread_pool_->stop(shutdown_deadline_);
+      crash();
+    });
+  });
 }
 
 void BasicReactor::connections_ended() noexcept {
@@ -127,6 +136,7 @@ void BasicReactor::connections_ended() noexcept {
 
 void BasicReactor::crash() noexcept {
   shutdown_call_.cancel_if_active();
+  shutdown_step_.cancel_if_active();
   if (state_ != State::idle) state_ = State::ended;
 }
 

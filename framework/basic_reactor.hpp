@@ -66,6 +66,8 @@ class BasicReactor : public Reactor {
 
   void start();
   void shut_down();
+  void end_connections();
+  void after_phase(Deferred<void> phase, Callback next);
   void connections_ended() noexcept;
   void round(std::optional<TimePoint> latest);
   /// True when there were any.
@@ -77,6 +79,7 @@ class BasicReactor : public Reactor {
   std::vector<Callback> when_running_;
   Duration shutdown_deadline_ = std::chrono::seconds(10);
   DelayedCall shutdown_call_;
+  DelayedCall shutdown_step_;
   State state_ = State::idle;
   bool stop_on_signals_ = true;
 

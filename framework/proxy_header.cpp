@@ -25,6 +25,14 @@ enum Command : std::uint8_t { local = 0, proxy = 1 };
 // Family in the upper half, transport in the lower.
 enum Carrier : std::uint8_t { unspecified = 0x00, tcp4 = 0x11, tcp6 = 0x21, unix_stream = 0x31 };
 
+// What a peer sent, fit for a message.
+std::string quoted(std::string_view text) {
+  std::string shown = "\"";
+  for (const char c : text)
+    shown += c >= ' ' && c <= '~' ? c : '?';
+  return shown + "\"";
+}
+
 [[noreturn]] void refuse(const std::string& why) {
   throw ProxyError("What was sent is no PROXY header: " + why +
                    " Check that the peer is a proxy that sends one.");
@@ -58,15 +66,27 @@ Port port_from(std::string_view word) {
   const auto [stop, error] = std::from_chars(word.data(), end, port);
   const bool leading_zero = word.size() > 1 && word.front() == '0';
   if (error != std::errc() || stop != end || leading_zero) {
-    refuse("\"" + std::string(word) + "\" is no port.");
+    refuse(quoted(word) + " is no port.");
   }
   return port;
+}
+
+// A dual-stack proxy writes IPv4 addresses into IPv6 ones; whoever holds lists of them means the
+// same.
+Address without_mapping(const Address& address) {
+  const auto& octets = address.octets();
+  const bool zeros =
+      std::all_of(octets.begin(), octets.begin() + 10, [](auto o) { return o == 0; });
+  if (address.family() != Family::ipv6 || !zeros || octets[10] != 0xff || octets[11] != 0xff) {
+    return address;
+  }
+  return Address::ipv4({octets[12], octets[13], octets[14], octets[15]}, address.port());
 }
 
 Address address_from(std::string_view word, Family family) {
   const auto address = Address::parse(word, 0);
   if (!address || address->family() != family || address->scope_id() != 0) {
-    refuse("\"" + std::string(word) + "\" is no address of the family that it names.");
+    refuse(quoted(word) + " is no address of the family that it names.");
   }
   return *address;
 }
@@ -94,7 +114,9 @@ ProxyHeader parse_line(std::string_view line) {
   const auto source_port = port_from(next_word(line));
   const auto destination_port = port_from(next_word(line));
   if (!line.empty() || trailing) refuse("it goes on behind its last port.");
-  return {with_port(source, source_port), with_port(destination, destination_port), {}};
+  return {without_mapping(with_port(source, source_port)),
+          without_mapping(with_port(destination, destination_port)),
+          {}};
 }
 
 // ---- version 2
@@ -110,7 +132,7 @@ Address unix_address(std::string_view room) {
 Address ip_address(std::string_view room, std::size_t size, Port port) {
   std::array<std::uint8_t, 16> octets{};
   std::copy_n(room.begin(), size, octets.begin());
-  if (size == octets.size()) return Address::ipv6(octets, port);
+  if (size == octets.size()) return without_mapping(Address::ipv6(octets, port));
   return Address::ipv4({octets[0], octets[1], octets[2], octets[3]}, port);
 }
 
@@ -188,6 +210,12 @@ ProxyHeader parse_block(std::string_view whole) {
 
 Family family_of(const ProxyHeader& header) {
   const auto family = header.source.family();
+  for (const Address* const address : {&header.source, &header.destination}) {
+    if (address->path().size() > unix_path_size) {
+      throw InvalidArgument("A PROXY header holds paths of at most 108 bytes; \"" +
+                            address->text() + "\" is longer.");
+    }
+  }
   if (header.destination.family() != family) {
     throw InvalidArgument("A PROXY header has " + header.source.text() + " and " +
                           header.destination.text() + "; give two addresses of one family.");
@@ -256,8 +284,10 @@ std::string ProxyHeader::version_2() const {
       put_number(block, source.port());
       put_number(block, destination.port());
     }
-    for (const ProxyField& field : fields)
-      put_field(block, field.type, field.value);
+    for (const ProxyField& field : fields) {
+      // The checksum is ours to make.
+      if (field.type != ProxyField::crc32c) put_field(block, field.type, field.value);
+    }
   }
   put_field(block, ProxyField::crc32c, std::string(checksum_size, '\0'));
   const bool too_long = std::any_of(fields.begin(), fields.end(),

@@ -38,7 +38,8 @@ struct ProxyField {
 /// A connection as its proxy knows it. Source: haproxy.org, "The PROXY protocol", versions 1 and 2.
 struct ProxyHeader {
   /// The ends of the connection between the client and the proxy; none where the proxy talks for
-  /// itself (UNKNOWN, LOCAL), as it does to see whether we live. Both are of one family.
+  /// itself (UNKNOWN, LOCAL), as it does to see whether we live. Both are of one family, but that
+  /// an IPv4 address that was sent as a mapped one is IPv4 here.
   Address source;
   Address destination;
   /// In the order in which they were sent, without the checksum. Version 2 only.
@@ -50,8 +51,8 @@ struct ProxyHeader {
   /// The line of version 1. UNIX sockets are UNKNOWN to it, and fields are left out.
   /// Errors: InvalidArgument for two families.
   [[nodiscard]] std::string version_1() const;
-  /// The bytes of version 2, with a checksum. Errors: InvalidArgument for two families, and for
-  /// fields longer than the header can be.
+  /// The bytes of version 2, with a checksum. Errors: InvalidArgument for two families, for
+  /// paths longer than 108 bytes, and for fields longer than the header can be.
   [[nodiscard]] std::string version_2() const;
 
   friend bool operator==(const ProxyHeader&, const ProxyHeader&) = default;

@@ -134,6 +134,34 @@ TEST(ProxyHeader, IgnoresWhatAProxyThatTalksForItselfSaysOfAddresses) {
   EXPECT_EQ(read(bytes), of_nobody);
 }
 
+TEST(ProxyHeader, TellsAMappedIpv4AddressAsTheIpv4AddressThatItIs) {
+  const ProxyHeader mapped{at("::ffff:192.0.2.7", 51234), at("::ffff:198.51.100.1", 443), {}};
+  EXPECT_EQ(read(mapped.version_1()), over_ipv4);
+  EXPECT_EQ(read(mapped.version_2()), over_ipv4);
+}
+
+TEST(ProxyHeader, RefusesToBeWrittenForAPathThatItCannotHold) {
+  const ProxyHeader header{
+      Address::unix_socket(std::string(109, 'x')), Address::unix_socket("y"), {}};
+  EXPECT_THROW(static_cast<void>(header.version_2()), InvalidArgument);
+}
+
+TEST(ProxyHeader, HasOneChecksumWhateverFieldsItIsGiven) {
+  auto header = over_ipv4;
+  header.fields = {{ProxyField::crc32c, "1234"}};
+  EXPECT_EQ(read(header.version_2()), over_ipv4);
+}
+
+TEST(ProxyHeader, ShowsNoControlCharactersOfAPeerInItsErrors) {
+  ProxyHeaderParser parser;
+  try {
+    parser.read("PROXY TCP4 \x1b[2J 1.2.3.4 1 2\r\n");
+    ADD_FAILURE();
+  } catch (const ProxyError& error) {
+    EXPECT_EQ(std::string(error.what()).find('\x1b'), std::string::npos);
+  }
+}
+
 TEST(ProxyHeader, RefusesToBeWrittenForTwoFamilies) {
   const ProxyHeader mixed{at("192.0.2.7", 1), at("::1", 2), {}};
   EXPECT_THROW(static_cast<void>(mixed.version_1()), InvalidArgument);

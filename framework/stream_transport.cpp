@@ -563,7 +563,8 @@ void StreamTransport::resume_pull_producer() {
 }
 
 void StreamTransport::deliver_loss() {
-  if (protocol_ == nullptr) return;
+  // Whoever is told may end the loop, which tells everybody.
+  if (protocol_ == nullptr || std::exchange(loss_told_, true)) return;
   if (producer_ != nullptr) {
     turn()->enter([producer = std::exchange(producer_, nullptr)] { producer->stop_producing(); },
                   [this](const Failure& failure) { log_thrown("The producer", failure); });

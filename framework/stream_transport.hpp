@@ -179,6 +179,7 @@ class StreamTransport : public Transport,
   bool pull_due_ = false;
   // A large write has gone out since the last flush.
   bool sent_early_ = false;
+  bool loss_told_ = false;
   std::uint32_t pauses_ = 0;
   detail::OutputQueue output_;
   std::shared_ptr<Protocol> protocol_;

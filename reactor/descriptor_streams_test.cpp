@@ -133,6 +133,22 @@ TEST_P(DescriptorStreams, FindAPipeBrokenThatNobodyReads) {
   ::close(back[1]);
 }
 
+TEST_P(DescriptorStreams, LeaveAFileThatBothDirectionsShareAsItWas) {
+  int ends[2] = {};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const auto blocks = [&] { return (::fcntl(ends[0], F_GETFL) & O_NONBLOCK) == 0; };
+  adopt_pipes(*reactor_, ::dup(ends[0]), ::dup(ends[0]), protocol_);
+  EXPECT_FALSE(blocks());
+  protocol_->way().lose_write_connection();
+  reactor_->run_once(Duration::zero());
+  EXPECT_FALSE(blocks()) << "it is read yet";
+  protocol_->way().abort_connection();
+  EXPECT_TRUE(spin_reactor_until(*reactor_, [&] { return protocol_->lost(); }));
+  EXPECT_TRUE(blocks());
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 class StdioEcho final : public Protocol {
  public:
   explicit StdioEcho(Reactor& reactor) : reactor_(reactor) {}

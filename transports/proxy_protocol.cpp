@@ -76,10 +76,20 @@ class Proxied final : public ProtocolWrapper {
   }
   void resume_producing() override {
     ProtocolWrapper::resume_producing();
-    if (pauses_ == 0 || --pauses_ > 0 || rest_.empty()) return;
-    clock().call_later(Duration::zero(), [weak = weak_from_this()] {
-      if (const auto self = locked(weak)) self->deliver_rest();
-    });
+    if (pauses_ > 0 && --pauses_ == 0) deliver_rest_later();
+  }
+  // The protocol's pauses go to whoever takes its place below it; ours stays, and what it holds
+  // back is for that one.
+  [[nodiscard]] std::optional<StreamUse> give_up_use() override {
+    auto use = ProtocolWrapper::give_up_use();
+    if (!use) return use;
+    pauses_ = 0;
+    if (!rest_.empty()) {
+      --use->pauses;
+      transport().pause_producing();
+      deliver_rest_later();
+    }
+    return use;
   }
 
  private:
@@ -102,6 +112,12 @@ class Proxied final : public ProtocolWrapper {
     rest_ = data.text();
     // Nothing may overtake it.
     transport().pause_producing();
+  }
+  void deliver_rest_later() {
+    if (rest_.empty()) return;
+    clock().call_later(Duration::zero(), [weak = weak_from_this()] {
+      if (const auto self = locked(weak)) self->deliver_rest();
+    });
   }
   void deliver_rest() {
     if (pauses_ > 0 || rest_.empty()) return;

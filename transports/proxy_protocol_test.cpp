@@ -1,6 +1,7 @@
 #include "proxy_protocol.hpp"
 
 #include "../framework/error.hpp"
+#include "../framework/transport_upgrade.hpp"
 #include "../testing/accumulating_protocol.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
@@ -158,6 +159,31 @@ TEST_F(BehindProxy, HoldsBackWhatCameWithTheHeaderWhileTheProtocolPauses) {
   transport->settle();
   EXPECT_EQ(inner_->data, "one two");
   EXPECT_EQ(inner_->events.back(), "lost");
+}
+
+// What takes the protocol's place when TLS begins, in short.
+class Below final : public Protocol {
+ public:
+  void data_received(BytesView data) override { heard += data.text(); }
+  std::string heard;
+};
+
+TEST_F(BehindProxy, GivesWhatItHoldsBackToWhoTakesTheProtocolsPlace) {
+  inner_->on_made = [](auto& self) { self.way().pause_producing(); };
+  const auto transport = connect();
+  transport->deliver(header.version_1() + "one ");
+  transport->deliver("two");
+  auto* const upgrade = dynamic_cast<TransportUpgrade*>(&inner_->way());
+  ASSERT_NE(upgrade, nullptr);
+  auto use = upgrade->give_up_use();
+  ASSERT_TRUE(use);
+  EXPECT_EQ(use->pauses, 1u);
+  const auto below = std::make_shared<Below>();
+  const auto before = upgrade->exchange_protocol(below);
+  EXPECT_EQ(before, inner_);
+  transport->settle();
+  EXPECT_EQ(below->heard, "one two");
+  EXPECT_EQ(inner_->data, "");
 }
 
 TEST_F(BehindProxy, DropsWhatCameWithTheHeaderWhenTheProtocolCloses) {

@@ -47,11 +47,17 @@ OwnedDescriptor copy_of(int descriptor) {
   return OwnedDescriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
 }
 
+std::shared_ptr<DescriptorTransport> pair_transport(Reactor& reactor, OwnedDescriptor in,
+                                                    OwnedDescriptor out) {
+  UsedDescriptor input(std::move(in));
+  UsedDescriptor output(std::move(out), input);
+  return std::make_shared<DescriptorTransport>(reactor, std::move(input), std::move(output));
+}
+
 std::shared_ptr<DescriptorTransport> stdio_transport(Reactor& reactor) {
   auto in = copy_of(STDIN_FILENO);
   auto out = copy_of(STDOUT_FILENO);
-  return std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(std::move(in)),
-                                               UsedDescriptor(std::move(out)));
+  return pair_transport(reactor, std::move(in), std::move(out));
 }
 
 // Listens until it has given out the one connection that there is.
@@ -91,9 +97,7 @@ void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
                  std::shared_ptr<Protocol> protocol) {
   OwnedDescriptor in(static_cast<int>(input));
   OwnedDescriptor out(static_cast<int>(output));
-  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(std::move(in)),
-                                              UsedDescriptor(std::move(out))),
-        std::move(protocol));
+  begin(pair_transport(reactor, std::move(in), std::move(out)), std::move(protocol));
 }
 
 void adopt_reader(Reactor& reactor, Descriptor input, std::shared_ptr<Protocol> protocol) {

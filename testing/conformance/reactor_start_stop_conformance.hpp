@@ -90,6 +90,30 @@ TEST_P(ReactorConformance, TellsEveryConnectionWhenItStopsThoughOneThrows) {  //
   EXPECT_FALSE(port.listening());
 }
 
+TEST_P(ReactorConformance, TellsEachConnectionOnceWhenTheShutdownWaitsForOneToBeGone) {
+  const auto port = listen(server_);
+  auto connecting = connect(port, client_);
+  ASSERT_TRUE(spin_until([&] { return connecting.ready() && server_->made(); }));
+  Promise<void> gone;
+  int losses = 0;
+  int inside = 0;
+  client_->on_lost = [&](auto&) {
+    EXPECT_EQ(++inside, 1) << "callbacks do not nest";
+    ++losses;
+    if (!gone.fired()) gone.callback();
+    --inside;
+  };
+  server_->on_lost = [&](auto&) { EXPECT_EQ(inside, 0) << "within another's callback"; };
+  reactor_->add_system_event_trigger(Phase::before, SystemEvent::shutdown, [&] {
+    client_->way().lose_connection();
+    return gone.deferred();
+  });
+  reactor_->call_when_running([this] { reactor_->stop(); });
+  run();
+  EXPECT_EQ(losses, 1);
+  EXPECT_TRUE(server_->lost());
+}
+
 TEST_P(ReactorConformance, RunsInTwoThreadsAtOnce) {  // 206
   const auto second = GetParam().make();
   std::atomic<int> ran = 0;

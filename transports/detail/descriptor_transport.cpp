@@ -88,10 +88,18 @@ UsedDescriptor::UsedDescriptor(OwnedDescriptor descriptor)
   is_socket_ = S_ISSOCK(status.st_mode);
 }
 
+UsedDescriptor::UsedDescriptor(OwnedDescriptor descriptor, const UsedDescriptor& other)
+    : UsedDescriptor(std::move(descriptor)) {
+  struct stat ours {};
+  struct stat theirs {};
+  restores_ = ::fstat(get(), &ours) != 0 || ::fstat(other.get(), &theirs) != 0 ||
+              ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino;
+}
+
 void UsedDescriptor::close() noexcept {
   if (!open()) return;
   // Somebody else may have the same terminal or pipe, and expect it to block.
-  ::fcntl(get(), F_SETFL, flags_);
+  if (restores_) ::fcntl(get(), F_SETFL, flags_);
   descriptor_.close();
 }
 

@@ -21,6 +21,9 @@ class UsedDescriptor {
   UsedDescriptor() noexcept = default;
   /// Errors: InvalidArgument when it is none, or leads to what cannot be used.
   explicit UsedDescriptor(OwnedDescriptor descriptor);
+  /// The same beside another, which lives longer and may lead to the same open file, as standard
+  /// input and output do on a terminal: that one then restores it for both.
+  UsedDescriptor(OwnedDescriptor descriptor, const UsedDescriptor& other);
   UsedDescriptor(UsedDescriptor&&) noexcept = default;
   UsedDescriptor& operator=(UsedDescriptor&&) noexcept = default;
   ~UsedDescriptor() { close(); }
@@ -34,6 +37,7 @@ class UsedDescriptor {
   OwnedDescriptor descriptor_;
   int flags_ = 0;
   bool is_socket_ = false;
+  bool restores_ = true;
 };
 
 /// Sockets of the UNIX family, pipes, terminals, and whatever else can be watched.
