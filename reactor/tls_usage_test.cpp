@@ -14,9 +14,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -285,6 +287,36 @@ TEST_P(TlsUsage, AsksForCertificatesAndReloadsItsOwn) {
   ASSERT_TRUE(spin_until([&] { return ann.ready() && server->made(); }));
   static_cast<void>(testing::success_result_of(std::move(ann)));
   EXPECT_EQ(server->way().tls()->peer_certificate->subject, "CN=ann");
+}
+
+TEST_P(TlsUsage, SharesAContextAmongTheLoopsOfManyThreads) {
+  std::atomic<int> connected{0};
+  const auto connect_often = [&] {
+    const auto reactor = make_reactor(GetParam());
+    const auto port = reactor->listen_tcp(0, tls_server(server_context_, factory_for<Echo>()),
+                                          testing::on_loopback());
+    for (int round = 0; round < 10; ++round) {
+      TlsTarget target("127.0.0.1", port.address().port());
+      target.server_name = test_server_name;
+      const auto client = std::make_shared<AccumulatingProtocol>();
+      auto connecting =
+          connect_tls(*reactor, target, client_context_, factory_from([&] { return client; }));
+      testing::spin_reactor_until(*reactor, [&] { return connecting.ready(); });
+      if (connecting.take_result()->succeeded()) ++connected;
+      client->way().lose_connection();
+      testing::spin_reactor_until(*reactor, [&] { return client->lost(); });
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back(connect_often);
+  for (int i = 0; i < 20; ++i) {
+    server_context_.reload();
+    client_context_.reload();
+  }
+  threads.clear();
+  EXPECT_EQ(connected, 30);
+  EXPECT_EQ(server_context_.handshakes() + client_context_.handshakes(), 0U);
 }
 
 }  // namespace

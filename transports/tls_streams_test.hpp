@@ -16,7 +16,7 @@ namespace weft {
 /// Two protocols that talk TLS over a pump.
 class TlsPump {
  public:
-  static constexpr std::size_t default_capacity = 256 * 1024;
+  static constexpr std::size_t default_capacity = 64 * 1024;
 
   explicit TlsPump(testing::Delivery delivery, std::size_t capacity = default_capacity)
       : delivery_(delivery), capacity_(capacity) {}
