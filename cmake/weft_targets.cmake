@@ -2,7 +2,7 @@
 #
 #   weft_library(<folder> HEADERS ... DETAIL ... SOURCES ... BACKEND_SOURCES ... TESTS ... USES ... LINKS ...)
 #   weft_backend_sources(<folder> SOURCES ... LINKS ...)
-#   weft_test(<name> SOURCES ... LINKS ...)
+#   weft_test(<name> [THREADS] SOURCES ... LINKS ...)
 #   weft_umbrella(<folder>...)
 
 # What every target of ours is compiled with, and nobody else's.
@@ -135,18 +135,23 @@ function(weft_library folder)
   set_property(GLOBAL PROPERTY WEFT_GTEST_HEADERS_${folder} "${arg_GTEST_HEADERS}")
 
   if(WEFT_BUILD_TESTS AND arg_TESTS)
-    weft_test(weft_${folder}_test SOURCES ${arg_TESTS} LINKS weft::${folder} weft::testing)
+    weft_test(weft_${folder}_test THREADS SOURCES ${arg_TESTS} LINKS weft::${folder} weft::testing)
   endif()
 endfunction()
 
 # A GoogleTest program. It is run in shards, so that two cores share it and a time limit means something;
-# each shard leaves its results in test-results/ for cmake/tally.py.
+# each shard leaves its results in test-results/ for cmake/tally.py. Below the thread sanitizer only those are
+# built and run that have THREADS, since it has nothing to say about one.
 function(weft_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(arg "THREADS" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINKS} weft::testing weft_build_options
                                         weft_testing_main)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+  if(WEFT_SANITIZE MATCHES thread AND NOT arg_THREADS)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+    return()
+  endif()
   add_dependencies(weft_tests ${name})
 
   set(shards 4)
