@@ -151,8 +151,10 @@ std::shared_ptr<TlsKeys> TlsShared::make_keys(const std::vector<TlsIdentity>& id
     auto context = make_context(&identity, &names);
     made->add(std::move(context), names);
   }
-  if (keys_ != nullptr && server_) {
-    // Sessions outlive certificates.
+  // Sessions outlive certificates. Those of clients that were verified do not: nobody verifies them
+  // again when they are taken up, whatever is trusted or revoked by then.
+  const bool verifies = server_ && server_->client_certificate != ClientCertificate::none;
+  if (keys_ != nullptr && server_ && !verifies) {
     std::array<unsigned char, 80> tickets{};
     if (SSL_CTX_get_tlsext_ticket_keys(keys_->first(), tickets.data(), tickets.size()) == 1) {
       SSL_CTX_set_tlsext_ticket_keys(made->first(), tickets.data(), tickets.size());
