@@ -77,5 +77,23 @@ TEST_P(TlsTrust, RefusesAClientThatIsNotTrustedSinceAReloadThoughItHasASession) 
   ASSERT_TRUE(server_failure_ && server_failure_->check<CertificateError>() != nullptr);
 }
 
+TEST_P(TlsTrust, RefusesAServerThatIsNotTrustedSinceAReloadThoughItsSessionCameLater) {
+  const TestAuthority other("Other authority");
+  const PemFile trust(test_authority().certificate());
+  client_options_.trust = trust.pem();
+  // With TLS 1.3, sessions come behind the handshake.
+  prepare_ = [&] {
+    client_->on_made = [&](Accumulating&) {
+      trust.put(other.certificate());
+      client_context_->reload();
+    };
+  };
+  connect();
+  ASSERT_TRUE(connected());
+  prepare_ = nullptr;
+  connect_again();
+  static_cast<void>(refusal<CertificateError>());
+}
+
 }  // namespace
 }  // namespace weft

@@ -102,7 +102,8 @@ TlsTransport::~TlsTransport() {
 }
 
 void TlsTransport::make_ssl() {
-  ssl_.reset(SSL_new(shared_->keys()->first()));
+  keys_ = shared_->keys();
+  ssl_.reset(SSL_new(keys_->first()));
   if (ssl_ == nullptr) throw std::bad_alloc();
   SSL_set_app_data(ssl_.get(), this);
   BIO* const bio = Bio::make(*this);
@@ -129,7 +130,7 @@ void TlsTransport::make_ssl() {
     }
   }
   if (!shared_->resumes()) return;
-  if (const auto session = shared_->sessions().take(session_name())) {
+  if (const auto session = keys_->sessions().take(session_name())) {
     SSL_set_session(ssl_.get(), session.get());
   }
 }
@@ -190,7 +191,7 @@ int TlsTransport::note_session(SSL* ssl, SSL_SESSION* session) {
   auto* const self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
   try {
     SSL_SESSION_up_ref(session);
-    self->shared_->sessions().put(self->session_name(), SessionHandle(session));
+    self->keys_->sessions().put(self->session_name(), SessionHandle(session));
   } catch (...) {
     // The next handshake is a whole one.
     return 0;

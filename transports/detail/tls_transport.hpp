@@ -131,6 +131,8 @@ class TlsTransport final : public StreamTransport {
   // Received, and not for OpenSSL yet, since the protocol is paused.
   std::string held_;
   std::shared_ptr<TlsShared> shared_;
+  // Those that it began with.
+  std::shared_ptr<const TlsKeys> keys_;
   DelayedCall timeout_;
   DelayedCall process_call_;
   DelayedCall send_call_;
