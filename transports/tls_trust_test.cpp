@@ -95,5 +95,51 @@ TEST_P(TlsTrust, RefusesAServerThatIsNotTrustedSinceAReloadThoughItsSessionCameL
   static_cast<void>(refusal<CertificateError>());
 }
 
+// ---- damaged lists
+
+// A block of PEM with a letter that no block has.
+Pem damaged(const Pem& pem) {
+  auto text = pem.value();
+  text[100] = '*';
+  return Pem::text(text);
+}
+
+Pem both(const Pem& first, const Pem& second) {
+  return Pem::text(first.value() + second.value());
+}
+
+template <class Options>
+std::string complaint_about(const Options& options) {
+  try {
+    const TlsContext context(options);
+    return "none";
+  } catch (const CertificateError& error) {
+    return error.what();
+  }
+}
+
+TEST(TlsLists, AreRefusedWhenABlockBehindTheFirstIsDamaged) {
+  const TestAuthority other("Other authority");
+  const auto good = test_authority().certificate();
+  auto client = test_client_options();
+  client.trust = both(good, other.certificate());
+  EXPECT_EQ(complaint_about(client), "none");
+  client.trust = both(good, damaged(other.certificate()));
+  EXPECT_THAT(complaint_about(client), HasSubstr("damaged"));
+  const auto whole = other.certificate().value();
+  client.trust = both(good, Pem::text(whole.substr(0, whole.size() / 2)));
+  EXPECT_THAT(complaint_about(client), HasSubstr("damaged"));
+
+  client = test_client_options();
+  client.revoked = both(test_authority().revoke({}), damaged(other.revoke({})));
+  EXPECT_THAT(complaint_about(client), HasSubstr("damaged"));
+
+  const auto deputy = test_authority().deputy("Deputy");
+  auto identity = deputy->issue(test_server_name);
+  EXPECT_EQ(complaint_about(TlsServerOptions(identity)), "none");
+  identity.chain = both(identity.chain, damaged(other.certificate()));
+  EXPECT_THAT(complaint_about(TlsServerOptions(identity)), HasSubstr("damaged"));
+}
+
 }  // namespace
 }  // namespace weft
