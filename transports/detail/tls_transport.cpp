@@ -291,6 +291,7 @@ void TlsTransport::handshake_done() {
   phase_ = Phase::secured;
   tell_handshake(nullptr);
   send_now();
+  if (end_waits_) say_goodbye();
 }
 
 // Whichever way it went, it is not under way any more.
@@ -558,6 +559,15 @@ void TlsTransport::carrier_full(bool full) {
     send_call_.cancel_if_active();
   } else {
     send_now();
+  }
+}
+
+void TlsTransport::send_end() noexcept {
+  // A goodbye is a record of the session, which is not there before the handshake is done.
+  if (!secured()) {
+    end_waits_ = true;
+  } else {
+    say_goodbye();
   }
 }
 

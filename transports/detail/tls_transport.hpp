@@ -102,7 +102,7 @@ class TlsTransport final : public StreamTransport {
   void say_goodbye() noexcept;
 
   // ---- closing
-  void send_end() noexcept override { say_goodbye(); }
+  void send_end() noexcept override;
   bool begin_goodbye() noexcept override;
   void close_in_order() noexcept override;
   void close_abruptly() noexcept override;
@@ -121,6 +121,8 @@ class TlsTransport final : public StreamTransport {
   bool in_input_ = false;
   bool peer_ended_ = false;
   bool said_goodbye_ = false;
+  // Half-closed before the handshake was done.
+  bool end_waits_ = false;
   // Whether a close is done only when the peer has said goodbye too.
   bool waits_for_peer_ = true;
   // The peer shall see our alert before the end.
