@@ -21,6 +21,9 @@ constexpr std::size_t max_record = 16 * 1024;
 constexpr std::size_t batch = 4 * max_record;
 // More unsent than this, and the carrier is left alone until it says that there is room.
 constexpr std::size_t carrier_takes = StreamTransport::default_high_water;
+// What we write ourselves never comes to so much: `carrier_takes`, and a batch on top. More are
+// answers that TLS gives by itself, to a peer who does not read them.
+constexpr std::size_t too_many_answers = 256 * 1024;
 // How long the peer may take to read the alert that says why we close.
 constexpr auto alert_time = std::chrono::seconds(5);
 
@@ -321,7 +324,13 @@ void TlsTransport::fail(const Failure& reason) {
 // ---- receiving
 
 bool TlsTransport::wants_input() const noexcept {
-  return phase_ == Phase::shaking_hands || reading_wanted();
+  return phase_ == Phase::shaking_hands || (reading_wanted() && !answers_pile_up());
+}
+
+// Only a carrier that has said that it is full will say that there is room again.
+bool TlsTransport::answers_pile_up() const noexcept {
+  return secured() && carrier_full_ && !carrier_gone_ &&
+         carrier_.write_buffer_size() > too_many_answers;
 }
 
 bool TlsTransport::holds_input() const noexcept {
@@ -402,7 +411,7 @@ void TlsTransport::keep_rest() {
 
 void TlsTransport::read_records() {
   auto step = Step::done;
-  while (step == Step::done && reading_wanted() && !peer_ended_) {
+  while (step == Step::done && wants_input() && !peer_ended_) {
     step = lends_buffer() ? read_in_place() : read_to_scratch();
   }
   if (step == Step::peer_ended) {
@@ -473,7 +482,8 @@ void TlsTransport::carrier_ended() {
 // ---- sending
 
 StreamTransport::SendResult TlsTransport::try_send(std::span<const BytesView> pieces) noexcept {
-  if (!secured() || carrier_full_ || carrier_gone_) return {0, true, {}};
+  // Several large writes in one turn must not fill the carrier behind its back.
+  if (!secured() || carrier_full_ || carrier_gone_ || send_call_.active()) return {0, true, {}};
   try {
     return encrypt(pieces);
   } catch (...) {
@@ -560,6 +570,7 @@ void TlsTransport::carrier_full(bool full) {
   } else {
     send_now();
   }
+  if (secured() && connected()) reading_changed();
 }
 
 void TlsTransport::send_end() noexcept {

@@ -82,6 +82,7 @@ class TlsTransport final : public StreamTransport {
   // ---- receiving
   void reading_changed() override;
   [[nodiscard]] bool wants_input() const noexcept;
+  [[nodiscard]] bool answers_pile_up() const noexcept;
   [[nodiscard]] bool holds_input() const noexcept;
   void hold_carrier(bool hold);
   void take_undelivered();
