@@ -167,7 +167,8 @@ Deferred<void> start_tls(Transport& transport, TlsContext context, std::string s
                             ": the connection is closing, half-closed or gone; begin before that.",
                         transport.peer()))));
   }
-  use->protocol = upgrade->exchange_protocol(std::move(lower));
+  use->protocol = upgrade->exchange_protocol(lower);
+  tls->keep_carrier(std::move(lower));
   tls->carrier_full(use->writing_paused);
   tls->begin_behind(use->protocol);
   tls->adopt(std::move(*use));

@@ -13,6 +13,24 @@ class TlsCarrier : public TlsCase {};
 
 INSTANTIATE_TEST_SUITE_P(Each, TlsCarrier, every_delivery(), delivery_name);
 
+TEST_P(TlsCarrier, LivesAsLongAsTheTransportAndNoLonger) {
+  connect();
+  ASSERT_TRUE(connected());
+  const auto carrier = pump_->client_end().weak_from_this();
+  auto* const tcp = client_->way().tcp();
+  ASSERT_NE(tcp, nullptr);
+  client_->way().abort_connection();
+  ASSERT_TRUE(both_lost());
+  pump_->flush();
+  pump_->drop_client_end();
+  ASSERT_FALSE(carrier.expired());
+  EXPECT_EQ(client_->way().tcp(), tcp);
+  tcp->set_no_delay(false);
+  EXPECT_FALSE(tcp->no_delay());
+  client_ = nullptr;
+  EXPECT_TRUE(carrier.expired());
+}
+
 TEST_P(TlsCarrier, IsHalfClosedBehindAHandshakeThatWasNotDone) {
   const auto client = std::make_shared<AccumulatingProtocol>();
   const auto server = std::make_shared<AccumulatingProtocol>();

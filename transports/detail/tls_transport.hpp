@@ -27,6 +27,9 @@ class TlsTransport final : public StreamTransport {
   TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared, std::string server_name);
   ~TlsTransport() override;
 
+  /// `lower` is the carrier's protocol, which keeps the carrier: what `tcp` and its like gave is
+  /// used as long as this is there. The two hold each other until the connection is lost.
+  void keep_carrier(std::shared_ptr<Protocol> lower) noexcept { lower_ = std::move(lower); }
   /// Begins the handshake.
   void begin(HandshakeEnded ended);
   /// What `protocol` has received and not delivered is the beginning of the peer's TLS: it is asked
@@ -36,16 +39,10 @@ class TlsTransport final : public StreamTransport {
 
   [[nodiscard]] Address host() const override { return host_; }
   [[nodiscard]] Address peer() const override { return peer_; }
-  [[nodiscard]] TcpControl* tcp() noexcept override {
-    return carrier_gone_ ? nullptr : carrier_.tcp();
-  }
-  [[nodiscard]] UnixControl* unix_socket() noexcept override {
-    return carrier_gone_ ? nullptr : carrier_.unix_socket();
-  }
+  [[nodiscard]] TcpControl* tcp() noexcept override { return carrier_.tcp(); }
+  [[nodiscard]] UnixControl* unix_socket() noexcept override { return carrier_.unix_socket(); }
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
-  [[nodiscard]] const ProxyHeader* proxied() const noexcept override {
-    return carrier_gone_ ? nullptr : carrier_.proxied();
-  }
+  [[nodiscard]] const ProxyHeader* proxied() const noexcept override { return carrier_.proxied(); }
 
   // ---- what the carrier tells
 
@@ -110,7 +107,7 @@ class TlsTransport final : public StreamTransport {
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
   void stop_calls() noexcept;
 
-  // Lives until it has told that it is lost.
+  // Kept by `lower_`.
   Transport& carrier_;
   SslHandle ssl_;
   BytesView input_;
@@ -140,6 +137,7 @@ class TlsTransport final : public StreamTransport {
   DelayedCall process_call_;
   DelayedCall send_call_;
   std::shared_ptr<Protocol> behind_;
+  std::shared_ptr<Protocol> lower_;
   std::unique_ptr<TlsDistrust> distrust_;
   mutable std::unique_ptr<TlsInfo> info_;
   std::string server_name_;
