@@ -141,5 +141,34 @@ TEST(TlsLists, AreRefusedWhenABlockBehindTheFirstIsDamaged) {
   EXPECT_THAT(complaint_about(TlsServerOptions(identity)), HasSubstr("damaged"));
 }
 
+// ---- names
+
+TEST_P(TlsTrust, TakesAnAbsoluteNameForWhatItNames) {
+  connect("server.test.");
+  ASSERT_TRUE(connected());
+  EXPECT_EQ(server_->way().tls()->server_name, "server.test");
+}
+
+TEST_P(TlsTrust, VerifiesALinkLocalAddressWithoutItsScope) {
+  CertificateWish wish("somebody.test");
+  wish.names = {"IP:fe80::1"};
+  server_options_.identities = {test_authority().issue(wish)};
+  connect("fe80::1%2");
+  EXPECT_TRUE(connected());
+  connect("fe80::2%2");
+  EXPECT_THAT(refusal<CertificateError>(), HasSubstr("is made out for IP:fe80::1 and not for"));
+}
+
+TEST(TlsNames, AreRefusedWhenNoServerCanHaveThem) {
+  testing::ManualClock clock;
+  const TlsContext context(test_client_options());
+  const auto factory = factory_for<testing::AccumulatingProtocol>();
+  const std::string with_nul("server.test\0.evil.test", 22);
+  for (const auto& name : {std::string(".test"), std::string("."), std::string(".."), with_nul}) {
+    EXPECT_THROW(static_cast<void>(tls_connect(clock, {}, context, name, factory)), InvalidArgument)
+        << name;
+  }
+}
+
 }  // namespace
 }  // namespace weft

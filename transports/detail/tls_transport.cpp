@@ -125,7 +125,10 @@ void TlsTransport::make_ssl() {
   if (shared_->verifies_server()) {
     X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl_.get());
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const bool set = address ? X509_VERIFY_PARAM_set1_ip_asc(wanted, address->host().c_str()) == 1
+    // By its octets: certificates know no scopes.
+    const bool set = address ? X509_VERIFY_PARAM_set1_ip(
+                                   wanted, address->octets().data(),
+                                   address->family() == Address::Family::ipv4 ? 4 : 16) == 1
                              : SSL_set1_host(ssl_.get(), server_name_.c_str()) == 1;
     if (!set) {
       throw InvalidArgument("\"" + server_name_ +
