@@ -13,7 +13,9 @@ namespace weft {
 
 namespace {
 
-void check_client(const TlsContext& context, const std::string& server_name) {
+// The name to ask for and to verify: certificates and SNI have no dot at the end of an absolute
+// one.
+std::string checked_server_name(const TlsContext& context, std::string server_name) {
   if (context.is_server()) {
     throw InvalidArgument("A client was given a server's TLS context; give TlsClientOptions.");
   }
@@ -21,6 +23,13 @@ void check_client(const TlsContext& context, const std::string& server_name) {
     throw InvalidArgument(
         "A TLS client must know the name of the server that it wants, to verify it; give one.");
   }
+  // OpenSSL takes the one for any name below a domain, and the other for what stands before it.
+  if (server_name.rfind('.', 0) == 0 || server_name.find('\0') != std::string::npos) {
+    throw InvalidArgument("\"" + server_name +
+                          "\" is no name that a server can have; give a host name.");
+  }
+  if (!server_name.empty() && server_name.back() == '.') server_name.pop_back();
+  return server_name;
 }
 
 // Builds the protocols of another factory for those who have shaken hands.
@@ -127,7 +136,7 @@ std::shared_ptr<Factory> tls_server(TlsContext context, std::shared_ptr<Factory>
 Deferred<std::shared_ptr<Protocol>> tls_connect(Clock& clock, ConnectFunction connect,
                                                 TlsContext context, std::string server_name,
                                                 std::shared_ptr<Factory> factory) {
-  check_client(context, server_name);
+  server_name = checked_server_name(context, std::move(server_name));
   return std::make_shared<detail::TlsConnecting>(clock, std::move(connect), std::move(context),
                                                  std::move(server_name), std::move(factory))
       ->start();
@@ -150,7 +159,7 @@ Deferred<std::shared_ptr<Protocol>> connect_tls(Reactor& reactor, TlsTarget targ
 // ---- later
 
 Deferred<void> start_tls(Transport& transport, TlsContext context, std::string server_name) {
-  if (!context.is_server()) check_client(context, server_name);
+  if (!context.is_server()) server_name = checked_server_name(context, std::move(server_name));
   auto* const upgrade = dynamic_cast<TransportUpgrade*>(&transport);
   if (upgrade == nullptr) {
     throw InvalidArgument("The transport to " + transport.peer().text() +
@@ -167,7 +176,8 @@ Deferred<void> start_tls(Transport& transport, TlsContext context, std::string s
                             ": the connection is closing, half-closed or gone; begin before that.",
                         transport.peer()))));
   }
-  use->protocol = upgrade->exchange_protocol(std::move(lower));
+  use->protocol = upgrade->exchange_protocol(lower);
+  tls->keep_carrier(std::move(lower));
   tls->carrier_full(use->writing_paused);
   tls->begin_behind(use->protocol);
   tls->adopt(std::move(*use));

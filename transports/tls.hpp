@@ -163,7 +163,8 @@ using ConnectFunction =
 /// handshake, verification and `connection_made`; cancelling closes what was opened.
 /// Errors: what `connect` fails with; CertificateError, TlsError, HandshakeTimeout; NoProtocol,
 /// ConnectingCancelled, or what `connection_made` threw. InvalidArgument is thrown at once: when
-/// the context is a server's, or the server has no name and is to be verified.
+/// the context is a server's, the server has no name and is to be verified, or it has one that
+/// begins with a dot or contains a NUL. A dot at the end is left out.
 Deferred<std::shared_ptr<Protocol>> tls_connect(Clock& clock, ConnectFunction connect,
                                                 TlsContext context, std::string server_name,
                                                 std::shared_ptr<Factory> factory);

@@ -33,10 +33,19 @@ class RawClient : public testing::AccumulatingProtocol {
     SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size()));
     hand_on();
   }
+  // Has the server change its keys too, each time.
+  void change_keys(int times) {
+    for (int i = 0; i < times; ++i) {
+      SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
+      SSL_do_handshake(ssl_.get());
+    }
+    hand_on();
+  }
   void go_on() {
     char room[4096];
-    const int count = SSL_read(ssl_.get(), room, sizeof room);
-    if (count > 0) heard.append(room, static_cast<std::size_t>(count));
+    int count = SSL_read(ssl_.get(), room, sizeof room);
+    for (; count > 0; count = SSL_read(ssl_.get(), room, sizeof room))
+      heard.append(room, static_cast<std::size_t>(count));
     if (count <= 0 && SSL_get_error(ssl_.get(), count) == SSL_ERROR_SSL) {
       refused = ERR_GET_REASON(ERR_peek_error());
     }
@@ -59,9 +68,9 @@ class RawClient : public testing::AccumulatingProtocol {
 
 class TlsPeers : public ::testing::TestWithParam<DeliveryKind> {
  protected:
-  void connect(int version) {
+  void connect(int version, std::size_t capacity = testing::MemoryTransport::default_capacity) {
     client_ = std::make_shared<RawClient>(version);
-    pump_.emplace(client_, factory_->build_protocol({}), GetParam().delivery);
+    pump_.emplace(client_, factory_->build_protocol({}), GetParam().delivery, capacity);
     pump_->flush();
     ASSERT_TRUE(SSL_is_init_finished(client_->ssl()));
     ASSERT_TRUE(server_->made());
@@ -116,6 +125,58 @@ TEST_P(TlsPeers, MaySayGoodbyeAndGoOnReading) {
   server_->way().lose_connection();
   pump_->flush();
   EXPECT_TRUE(server_->lost_with<ConnectionDone>());
+}
+
+// What a peer sends who floods, in large pieces.
+class TlsFlood : public TlsPeers {
+ protected:
+  void connect_closely() {
+    connect(TLS1_3_VERSION, 16 * 1024);
+    pump_->client().pause_producing();
+  }
+  void settle() {
+    do {
+      pump_->clock().settle();
+    } while (pump_->server().deliver(64 * 1024));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, TlsFlood,
+                         ::testing::Values(DeliveryKind{"all", testing::Delivery::all_at_once()}),
+                         delivery_name);
+
+TEST_P(TlsFlood, PilesUpNoAnswersThatThePeerDoesNotRead) {
+  connect_closely();
+  // Each asks for an answer of its own size, and there are 27 bytes in each.
+  for (int i = 0; i < 60; ++i) {
+    client_->change_keys(400);
+    settle();
+  }
+  EXPECT_LT(pump_->server().write_buffer_size(), 400U * 1024);
+  client_->send("hello");
+  settle();
+  EXPECT_EQ(server_->data, "");
+  // Who reads at last is heard.
+  pump_->client().resume_producing();
+  pump_->flush();
+  EXPECT_EQ(server_->data, "hello");
+  server_->way().write("answer");
+  pump_->flush();
+  EXPECT_EQ(client_->heard, "answer");
+}
+
+TEST_P(TlsFlood, IsNotTakenForOneByWhoWritesALotItself) {
+  connect_closely();
+  pump_->clock().turn().enter_logged("test", [&] {
+    for (int i = 0; i < 40; ++i)
+      server_->way().write(std::string(50'000, 's'));
+  });
+  client_->send("hello");
+  settle();
+  EXPECT_EQ(server_->data, "hello");
+  pump_->client().resume_producing();
+  pump_->flush();
+  EXPECT_EQ(client_->heard.size(), 2'000'000U);
 }
 
 }  // namespace

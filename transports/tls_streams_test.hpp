@@ -64,6 +64,8 @@ class TlsPump {
 
   [[nodiscard]] testing::ManualClock& clock() noexcept { return clock_; }
   [[nodiscard]] testing::MemoryTransport& client_end() { return *client_end_; }
+  /// As an owner of transports does when a connection is over.
+  void drop_client_end() noexcept { client_end_ = nullptr; }
   [[nodiscard]] testing::MemoryTransport& server_end() { return *server_end_; }
   [[nodiscard]] Deferred<std::shared_ptr<Protocol>>& outcome() { return *outcome_; }
 

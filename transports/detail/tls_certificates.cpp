@@ -1,6 +1,7 @@
 #include "tls_certificates.hpp"
 
 #include "../../framework/address.hpp"
+#include "tls_errors.hpp"
 
 #include <openssl/asn1.h>
 #include <openssl/bn.h>
@@ -125,17 +126,32 @@ std::string name_of(const GENERAL_NAME* name) {
   }
 }
 
+// What `read` finds in PEM until there is no more. A damaged block is not the end: what stands
+// behind it would be left out, and nobody told.
+template <class Handle, class Read>
+std::vector<Handle> read_all(const Pem& pem, Read read) {
+  const Reader reader(pem);
+  std::vector<Handle> all;
+  ERR_clear_error();
+  while (auto* const found = read(reader.bio(), nullptr, no_password, nullptr)) {
+    all.emplace_back(found);
+  }
+  const auto code = ERR_peek_last_error();
+  ERR_clear_error();
+  if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE) {
+    throw CertificateError("Block " + std::to_string(all.size() + 1) + " of its kind in " +
+                           source_of(pem) + " is damaged (" + openssl_reason(code) +
+                           "); copy it anew.");
+  }
+  return all;
+}
+
 }  // namespace
 
 // ---- reading
 
 std::vector<CertificateHandle> load_certificates(const Pem& pem) {
-  const Reader reader(pem);
-  std::vector<CertificateHandle> certificates;
-  while (auto* const read = PEM_read_bio_X509(reader.bio(), nullptr, no_password, nullptr)) {
-    certificates.emplace_back(read);
-  }
-  ERR_clear_error();
+  auto certificates = read_all<CertificateHandle>(pem, &PEM_read_bio_X509);
   if (certificates.empty()) {
     throw CertificateError("No certificate in PEM is in " + source_of(pem) +
                            "; it begins with \"-----BEGIN CERTIFICATE-----\".");
@@ -144,12 +160,7 @@ std::vector<CertificateHandle> load_certificates(const Pem& pem) {
 }
 
 std::vector<RevocationHandle> load_revoked(const Pem& pem) {
-  const Reader reader(pem);
-  std::vector<RevocationHandle> lists;
-  while (auto* const read = PEM_read_bio_X509_CRL(reader.bio(), nullptr, no_password, nullptr)) {
-    lists.emplace_back(read);
-  }
-  ERR_clear_error();
+  auto lists = read_all<RevocationHandle>(pem, &PEM_read_bio_X509_CRL);
   if (lists.empty()) {
     throw CertificateError("No list of revoked certificates in PEM is in " + source_of(pem) +
                            "; it begins with \"-----BEGIN X509 CRL-----\".");

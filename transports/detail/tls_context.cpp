@@ -31,11 +31,6 @@ SessionHandle TlsSessions::take(const std::string& server) {
   return session;
 }
 
-void TlsSessions::clear() {
-  const std::lock_guard lock(mutex_);
-  entries_.clear();
-}
-
 // ---- certificates by name
 
 void TlsKeys::add(SslContextHandle context, const std::vector<std::string>& names) {
@@ -95,7 +90,7 @@ TlsShared::TlsShared(const TlsServerOptions& options)
 }
 
 TlsShared::TlsShared(const TlsClientOptions& options)
-    : client_(options), alpn_(alpn_wire(options.alpn)), sessions_(options.max_sessions) {
+    : client_(options), alpn_(alpn_wire(options.alpn)) {
   check_options();
   keys_ = make_keys(identities());
 }
@@ -124,7 +119,6 @@ std::shared_ptr<const TlsKeys> TlsShared::keys() const {
 void TlsShared::reload() {
   const std::unique_lock lock(keys_mutex_);
   keys_ = make_keys(identities());
-  sessions_.clear();
 }
 
 void TlsShared::reload(std::vector<TlsIdentity> identities) {
@@ -133,7 +127,6 @@ void TlsShared::reload(std::vector<TlsIdentity> identities) {
   }
   const std::unique_lock lock(keys_mutex_);
   keys_ = make_keys(identities);
-  sessions_.clear();
   if (server_) {
     server_->identities = std::move(identities);
   } else {
@@ -144,15 +137,17 @@ void TlsShared::reload(std::vector<TlsIdentity> identities) {
 // ---- contexts
 
 std::shared_ptr<TlsKeys> TlsShared::make_keys(const std::vector<TlsIdentity>& identities) {
-  auto made = std::make_shared<TlsKeys>();
+  auto made = std::make_shared<TlsKeys>(client_ ? client_->max_sessions : 0);
   if (identities.empty()) made->add(make_context(nullptr, nullptr), {});
   for (const auto& identity : identities) {
     std::vector<std::string> names;
     auto context = make_context(&identity, &names);
     made->add(std::move(context), names);
   }
-  if (keys_ != nullptr && server_) {
-    // Sessions outlive certificates.
+  // Sessions outlive certificates. Those of clients that were verified do not: nobody verifies them
+  // again when they are taken up, whatever is trusted or revoked by then.
+  const bool verifies = server_ && server_->client_certificate != ClientCertificate::none;
+  if (keys_ != nullptr && server_ && !verifies) {
     std::array<unsigned char, 80> tickets{};
     if (SSL_CTX_get_tlsext_ticket_keys(keys_->first(), tickets.data(), tickets.size()) == 1) {
       SSL_CTX_set_tlsext_ticket_keys(made->first(), tickets.data(), tickets.size());

@@ -15,7 +15,14 @@ TlsLower::~TlsLower() = default;
 void TlsLower::connection_made() {
   tls_ = std::make_shared<TlsTransport>(transport(), std::move(shared_), std::move(server_name_));
   server_name_ = std::string();
+  tls_->keep_carrier(shared_from_this());
   tls_->begin(std::exchange(ended_, nullptr));
+}
+
+void TlsLower::connection_lost(const Failure& reason) {
+  // Whichever goes last takes the other along.
+  const auto self = shared_from_this();
+  std::exchange(tls_, nullptr)->carrier_lost(reason);
 }
 
 Transport* TlsLower::carried() noexcept {

@@ -18,7 +18,7 @@ class TlsLower final : public Protocol {
   explicit TlsLower(std::shared_ptr<TlsTransport> transport);
   ~TlsLower() override;
 
-  /// Null before it is connected.
+  /// Null before it is connected, and once it is lost.
   [[nodiscard]] const std::shared_ptr<TlsTransport>& tls() const noexcept { return tls_; }
 
   void connection_made() override;
@@ -26,7 +26,7 @@ class TlsLower final : public Protocol {
   void eof_received() override { tls_->carrier_ended(); }
   void pause_writing() override { tls_->carrier_full(true); }
   void resume_writing() override { tls_->carrier_full(false); }
-  void connection_lost(const Failure& reason) override { tls_->carrier_lost(reason); }
+  void connection_lost(const Failure& reason) override;
   [[nodiscard]] Transport* carried() noexcept override;
 
  private:

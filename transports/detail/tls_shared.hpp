@@ -24,7 +24,6 @@ class TlsSessions {
   void put(const std::string& server, SessionHandle session);
   /// The newest, which is given out once; null where there is none.
   [[nodiscard]] SessionHandle take(const std::string& server);
-  void clear();
 
  private:
   struct Entry {
@@ -40,16 +39,21 @@ class TlsSessions {
 /// One set of certificates: what `reload` replaces.
 class TlsKeys {
  public:
+  explicit TlsKeys(std::size_t max_sessions) noexcept : sessions_(max_sessions) {}
   /// The one for a client, or for who names no server.
   [[nodiscard]] SSL_CTX* first() const noexcept { return contexts_.front().get(); }
   /// The one whose certificate is made out for `name`, in lower case; the first when there is none.
   [[nodiscard]] SSL_CTX* find(std::string_view name) const;
   /// A certificate's own names may begin with "*.".
   void add(SslContextHandle context, const std::vector<std::string>& names);
+  /// What a client has settled by these keys. Those that come after a reload, from a connection
+  /// that began before it, end up here as well, where nobody looks any more.
+  [[nodiscard]] TlsSessions& sessions() const noexcept { return sessions_; }
 
  private:
   std::vector<SslContextHandle> contexts_;
   std::unordered_map<std::string, SSL_CTX*> by_name_;
+  mutable TlsSessions sessions_;
 };
 
 /// Thread: any.
@@ -78,7 +82,6 @@ class TlsShared {
   }
 
   [[nodiscard]] bool resumes() const noexcept { return client_ && client_->resume_sessions; }
-  [[nodiscard]] TlsSessions& sessions() noexcept { return sessions_; }
 
   /// Nobody else hears of a handshake that failed before there was a protocol.
   void tell_failed(const Failure& reason, const Address& peer) const noexcept;
@@ -104,7 +107,6 @@ class TlsShared {
   std::optional<TlsClientOptions> client_;
   // As it goes over the wire.
   std::string alpn_;
-  TlsSessions sessions_{0};
   std::atomic<std::size_t> handshakes_{0};
   mutable std::mutex key_log_mutex_;
   mutable std::mutex keys_mutex_;

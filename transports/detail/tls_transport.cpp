@@ -21,6 +21,9 @@ constexpr std::size_t max_record = 16 * 1024;
 constexpr std::size_t batch = 4 * max_record;
 // More unsent than this, and the carrier is left alone until it says that there is room.
 constexpr std::size_t carrier_takes = StreamTransport::default_high_water;
+// What we write ourselves never comes to so much: `carrier_takes`, and a batch on top. More are
+// answers that TLS gives by itself, to a peer who does not read them.
+constexpr std::size_t too_many_answers = 256 * 1024;
 // How long the peer may take to read the alert that says why we close.
 constexpr auto alert_time = std::chrono::seconds(5);
 
@@ -102,7 +105,8 @@ TlsTransport::~TlsTransport() {
 }
 
 void TlsTransport::make_ssl() {
-  ssl_.reset(SSL_new(shared_->keys()->first()));
+  keys_ = shared_->keys();
+  ssl_.reset(SSL_new(keys_->first()));
   if (ssl_ == nullptr) throw std::bad_alloc();
   SSL_set_app_data(ssl_.get(), this);
   BIO* const bio = Bio::make(*this);
@@ -121,7 +125,10 @@ void TlsTransport::make_ssl() {
   if (shared_->verifies_server()) {
     X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl_.get());
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const bool set = address ? X509_VERIFY_PARAM_set1_ip_asc(wanted, address->host().c_str()) == 1
+    // By its octets: certificates know no scopes.
+    const bool set = address ? X509_VERIFY_PARAM_set1_ip(
+                                   wanted, address->octets().data(),
+                                   address->family() == Address::Family::ipv4 ? 4 : 16) == 1
                              : SSL_set1_host(ssl_.get(), server_name_.c_str()) == 1;
     if (!set) {
       throw InvalidArgument("\"" + server_name_ +
@@ -129,7 +136,7 @@ void TlsTransport::make_ssl() {
     }
   }
   if (!shared_->resumes()) return;
-  if (const auto session = shared_->sessions().take(session_name())) {
+  if (const auto session = keys_->sessions().take(session_name())) {
     SSL_set_session(ssl_.get(), session.get());
   }
 }
@@ -190,7 +197,7 @@ int TlsTransport::note_session(SSL* ssl, SSL_SESSION* session) {
   auto* const self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
   try {
     SSL_SESSION_up_ref(session);
-    self->shared_->sessions().put(self->session_name(), SessionHandle(session));
+    self->keys_->sessions().put(self->session_name(), SessionHandle(session));
   } catch (...) {
     // The next handshake is a whole one.
     return 0;
@@ -290,6 +297,7 @@ void TlsTransport::handshake_done() {
   phase_ = Phase::secured;
   tell_handshake(nullptr);
   send_now();
+  if (end_waits_) say_goodbye();
 }
 
 // Whichever way it went, it is not under way any more.
@@ -319,7 +327,13 @@ void TlsTransport::fail(const Failure& reason) {
 // ---- receiving
 
 bool TlsTransport::wants_input() const noexcept {
-  return phase_ == Phase::shaking_hands || reading_wanted();
+  return phase_ == Phase::shaking_hands || (reading_wanted() && !answers_pile_up());
+}
+
+// Only a carrier that has said that it is full will say that there is room again.
+bool TlsTransport::answers_pile_up() const noexcept {
+  return secured() && carrier_full_ && !carrier_gone_ &&
+         carrier_.write_buffer_size() > too_many_answers;
 }
 
 bool TlsTransport::holds_input() const noexcept {
@@ -400,7 +414,7 @@ void TlsTransport::keep_rest() {
 
 void TlsTransport::read_records() {
   auto step = Step::done;
-  while (step == Step::done && reading_wanted() && !peer_ended_) {
+  while (step == Step::done && wants_input() && !peer_ended_) {
     step = lends_buffer() ? read_in_place() : read_to_scratch();
   }
   if (step == Step::peer_ended) {
@@ -471,7 +485,8 @@ void TlsTransport::carrier_ended() {
 // ---- sending
 
 StreamTransport::SendResult TlsTransport::try_send(std::span<const BytesView> pieces) noexcept {
-  if (!secured() || carrier_full_ || carrier_gone_) return {0, true, {}};
+  // Several large writes in one turn must not fill the carrier behind its back.
+  if (!secured() || carrier_full_ || carrier_gone_ || send_call_.active()) return {0, true, {}};
   try {
     return encrypt(pieces);
   } catch (...) {
@@ -557,6 +572,16 @@ void TlsTransport::carrier_full(bool full) {
     send_call_.cancel_if_active();
   } else {
     send_now();
+  }
+  if (secured() && connected()) reading_changed();
+}
+
+void TlsTransport::send_end() noexcept {
+  // A goodbye is a record of the session, which is not there before the handshake is done.
+  if (!secured()) {
+    end_waits_ = true;
+  } else {
+    say_goodbye();
   }
 }
 

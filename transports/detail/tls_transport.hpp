@@ -27,6 +27,9 @@ class TlsTransport final : public StreamTransport {
   TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared, std::string server_name);
   ~TlsTransport() override;
 
+  /// `lower` is the carrier's protocol, which keeps the carrier: what `tcp` and its like gave is
+  /// used as long as this is there. The two hold each other until the connection is lost.
+  void keep_carrier(std::shared_ptr<Protocol> lower) noexcept { lower_ = std::move(lower); }
   /// Begins the handshake.
   void begin(HandshakeEnded ended);
   /// What `protocol` has received and not delivered is the beginning of the peer's TLS: it is asked
@@ -36,16 +39,10 @@ class TlsTransport final : public StreamTransport {
 
   [[nodiscard]] Address host() const override { return host_; }
   [[nodiscard]] Address peer() const override { return peer_; }
-  [[nodiscard]] TcpControl* tcp() noexcept override {
-    return carrier_gone_ ? nullptr : carrier_.tcp();
-  }
-  [[nodiscard]] UnixControl* unix_socket() noexcept override {
-    return carrier_gone_ ? nullptr : carrier_.unix_socket();
-  }
+  [[nodiscard]] TcpControl* tcp() noexcept override { return carrier_.tcp(); }
+  [[nodiscard]] UnixControl* unix_socket() noexcept override { return carrier_.unix_socket(); }
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
-  [[nodiscard]] const ProxyHeader* proxied() const noexcept override {
-    return carrier_gone_ ? nullptr : carrier_.proxied();
-  }
+  [[nodiscard]] const ProxyHeader* proxied() const noexcept override { return carrier_.proxied(); }
 
   // ---- what the carrier tells
 
@@ -82,6 +79,7 @@ class TlsTransport final : public StreamTransport {
   // ---- receiving
   void reading_changed() override;
   [[nodiscard]] bool wants_input() const noexcept;
+  [[nodiscard]] bool answers_pile_up() const noexcept;
   [[nodiscard]] bool holds_input() const noexcept;
   void hold_carrier(bool hold);
   void take_undelivered();
@@ -102,14 +100,14 @@ class TlsTransport final : public StreamTransport {
   void say_goodbye() noexcept;
 
   // ---- closing
-  void send_end() noexcept override { say_goodbye(); }
+  void send_end() noexcept override;
   bool begin_goodbye() noexcept override;
   void close_in_order() noexcept override;
   void close_abruptly() noexcept override;
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
   void stop_calls() noexcept;
 
-  // Lives until it has told that it is lost.
+  // Kept by `lower_`.
   Transport& carrier_;
   SslHandle ssl_;
   BytesView input_;
@@ -121,6 +119,8 @@ class TlsTransport final : public StreamTransport {
   bool in_input_ = false;
   bool peer_ended_ = false;
   bool said_goodbye_ = false;
+  // Half-closed before the handshake was done.
+  bool end_waits_ = false;
   // Whether a close is done only when the peer has said goodbye too.
   bool waits_for_peer_ = true;
   // The peer shall see our alert before the end.
@@ -131,10 +131,13 @@ class TlsTransport final : public StreamTransport {
   // Received, and not for OpenSSL yet, since the protocol is paused.
   std::string held_;
   std::shared_ptr<TlsShared> shared_;
+  // Those that it began with.
+  std::shared_ptr<const TlsKeys> keys_;
   DelayedCall timeout_;
   DelayedCall process_call_;
   DelayedCall send_call_;
   std::shared_ptr<Protocol> behind_;
+  std::shared_ptr<Protocol> lower_;
   std::unique_ptr<TlsDistrust> distrust_;
   mutable std::unique_ptr<TlsInfo> info_;
   std::string server_name_;
