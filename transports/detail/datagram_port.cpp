@@ -249,8 +249,10 @@ std::size_t DatagramPort::max_bytes_to(const Address& to) const {
 BasicDatagramTransport::Sent DatagramPort::try_send(BytesView data, const Address& to) {
   const bool to_peer = to.family() == Address::Family::none;
   const auto name = to_peer ? SocketAddress() : native(to);
-  // A connected socket first tells that an earlier datagram was refused.
+  // A connected socket first tells what became of an earlier datagram: that it was refused, or too
+  // long for the way there.
   bool told_refused = false;
+  bool told_too_long = false;
   for (;;) {
     const auto count =
         ::sendto(socket_, data.data(),
@@ -270,6 +272,7 @@ BasicDatagramTransport::Sent DatagramPort::try_send(BytesView data, const Addres
       refused();
       continue;
     }
+    if (to_peer && error == errc::message_size && !std::exchange(told_too_long, true)) continue;
     return not_sent(error, data, to);
   }
 }
@@ -346,9 +349,16 @@ ErrorCode DatagramPort::receive_one(std::size_t& share) {
       return {};
     }
     if (error == errc::interrupted) return {};
-    // Windows says that there was more.
     if (error != errc::message_size) return error;
+#ifdef _WIN32
+    // There was more.
     count = room.size();
+#else
+    // No datagram: a router says that one which was sent earlier was too long for it. The system
+    // knows the way's length by now, and cuts the next ones.
+    share -= std::min(share, least_cost);
+    return {};
+#endif
   }
   share -= std::min(share, std::max(count, least_cost));
   const BytesView data(room.data(), std::min(count, most));
