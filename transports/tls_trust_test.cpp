@@ -170,5 +170,43 @@ TEST(TlsNames, AreRefusedWhenNoServerCanHaveThem) {
   }
 }
 
+// Signed by itself, and made out for `uri` alone.
+TlsIdentity made_out_for(const std::string& uri) {
+  const detail::KeyHandle key(EVP_EC_gen("P-256"));
+  const detail::CertificateHandle made(X509_new());
+  X509_set_version(made.get(), 2);
+  X509_gmtime_adj(X509_getm_notBefore(made.get()), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
+  X509_set_pubkey(made.get(), key.get());
+  using Names = std::unique_ptr<GENERAL_NAMES, detail::TlsRelease<&GENERAL_NAMES_free>>;
+  const Names names(sk_GENERAL_NAME_new_null());
+  auto* const text = ASN1_IA5STRING_new();
+  ASN1_STRING_set(text, uri.data(), static_cast<int>(uri.size()));
+  auto* const name = GENERAL_NAME_new();
+  GENERAL_NAME_set0_value(name, GEN_URI, text);
+  sk_GENERAL_NAME_push(names.get(), name);
+  X509_add1_ext_i2d(made.get(), NID_subject_alt_name, names.get(), 0, 0);
+  X509_sign(made.get(), key.get(), EVP_sha256());
+  const auto pem_of = [](auto&& write) {
+    const detail::BioHandle bio(BIO_new(BIO_s_mem()));
+    write(bio.get());
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(bio.get(), &data);
+    return Pem::text(std::string(data, static_cast<std::size_t>(size)));
+  };
+  return {pem_of([&](BIO* bio) { PEM_write_bio_X509(bio, made.get()); }), pem_of([&](BIO* bio) {
+            PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+          })};
+}
+
+TEST_P(TlsTrust, PutsNoControlCharactersOfACertificateIntoMessages) {
+  const auto identity = made_out_for("x\n[error] root logged in\x1b[2J\\");
+  server_options_.identities = {identity};
+  client_options_.trust = identity.chain;
+  connect();
+  EXPECT_THAT(refusal<CertificateError>(),
+              HasSubstr("URI:x\\0a[error] root logged in\\1b[2J\\5c and not for"));
+}
+
 }  // namespace
 }  // namespace weft

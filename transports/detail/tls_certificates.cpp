@@ -111,16 +111,29 @@ NamesHandle names_of(X509* certificate) {
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
 }
 
+// Whoever made the certificate may have put anything in: a line end would begin a line of our log.
+std::string printable(const ASN1_STRING* string) {
+  std::string text;
+  for (const unsigned char letter : text_of(string)) {
+    if (letter >= ' ' && letter < 0x7f && letter != '\\') {
+      text += static_cast<char>(letter);
+    } else {
+      text += '\\' + hexadecimal(&letter, 1);
+    }
+  }
+  return text;
+}
+
 std::string name_of(const GENERAL_NAME* name) {
   switch (name->type) {
     case GEN_DNS:
-      return "DNS:" + text_of(name->d.dNSName);
+      return "DNS:" + printable(name->d.dNSName);
     case GEN_IPADD:
       return "IP:" + address_text(name->d.iPAddress);
     case GEN_EMAIL:
-      return "email:" + text_of(name->d.rfc822Name);
+      return "email:" + printable(name->d.rfc822Name);
     case GEN_URI:
-      return "URI:" + text_of(name->d.uniformResourceIdentifier);
+      return "URI:" + printable(name->d.uniformResourceIdentifier);
     default:
       return {};
   }
