@@ -114,9 +114,10 @@ NamesHandle names_of(X509* certificate) {
 // Whoever made the certificate may have put anything in: a line end would begin a line of our log.
 std::string printable(const ASN1_STRING* string) {
   std::string text;
-  for (const unsigned char letter : text_of(string)) {
+  for (const char each : text_of(string)) {
+    const auto letter = static_cast<unsigned char>(each);
     if (letter >= ' ' && letter < 0x7f && letter != '\\') {
-      text += static_cast<char>(letter);
+      text += each;
     } else {
       text += '\\' + hexadecimal(&letter, 1);
     }

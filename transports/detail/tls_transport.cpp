@@ -128,7 +128,7 @@ void TlsTransport::make_ssl() {
     // By its octets: certificates know no scopes.
     const bool set = address ? X509_VERIFY_PARAM_set1_ip(
                                    wanted, address->octets().data(),
-                                   address->family() == Address::Family::ipv4 ? 4 : 16) == 1
+                                   address->family() == Address::Family::ipv4 ? 4U : 16U) == 1
                              : SSL_set1_host(ssl_.get(), server_name_.c_str()) == 1;
     if (!set) {
       throw InvalidArgument("\"" + server_name_ +
