@@ -168,6 +168,8 @@ class ProcessConnector final : public ConnectAttempt {
       connected(started.transport);
       if (factory_->talking) return;
       child->begin(std::make_shared<ProcessProtocol>());
+      // Nobody will be told of this connection, and so nobody would tell of its end.
+      child->pipe_lost(1);
       child->kill();
     } catch (...) {
       failed(Failure::current());
