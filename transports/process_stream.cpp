@@ -37,6 +37,12 @@ class Conversation final : public Protocol {
   void eof_received() override { user_->eof_received(); }
   void pause_writing() override { user_->pause_writing(); }
   void resume_writing() override { user_->resume_writing(); }
+  void change_transport(std::shared_ptr<Transport> transport) override {
+    child_->change_pipe(1, transport);
+    user_->change_transport(std::move(transport));
+  }
+  [[nodiscard]] std::string take_undelivered() override { return user_->take_undelivered(); }
+  [[nodiscard]] Transport* carried() noexcept override { return user_->carried(); }
   [[nodiscard]] BufferedProtocol* buffered() noexcept override { return user_->buffered(); }
 
   void connection_lost(const Failure& reason) override {
