@@ -101,6 +101,15 @@ TEST_P(ProcessStream, IsLostAsItsReactorEnds) {
   EXPECT_TRUE(protocol_->lost_with<ConnectionLost>());
 }
 
+TEST_P(ProcessStream, IsLostOnceWhenItsProgramEndsWithAShutdown) {
+  int losses = 0;
+  protocol_->on_lost = [&](auto&) { ++losses; };
+  open(child_that({"cat"}));
+  reactor_->call_when_running([this] { reactor_->stop(); });
+  reactor_->run();
+  EXPECT_EQ(losses, 1);
+}
+
 TEST_P(ProcessStream, HoldsUpNoShutdownWhenItsFactoryRefuses) {
   const LogCapture log;
   const std::function<std::shared_ptr<Protocol>()> refusals[] = {
