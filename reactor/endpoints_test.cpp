@@ -379,6 +379,37 @@ TEST_P(Endpoints, TalkOverStandardInputAndOutput) {
   expect_success(child);
 }
 
+// In a child, which has none of the one descriptor: 0 when that is said at once.
+[[noreturn]] void listen_without(const std::string& reactor_name, int closed) {
+  int status = 1;
+  {
+    const auto reactor = make_reactor(reactor_name);
+    const auto protocol = std::make_shared<AccumulatingProtocol>();
+    ::close(closed);
+    auto port = listen(*reactor, "stdio:", factory_from([&] { return protocol; }));
+    const auto result = port.take_result();
+    if (result && !*result && result->failure().check<InvalidArgument>() != nullptr &&
+        result->failure().message().starts_with("Descriptor " + std::to_string(closed) + ",")) {
+      status = 0;
+    }
+  }
+  ::_exit(status);
+}
+
+TEST_P(Endpoints, SayThatThereIsNoStandardInputOrOutput) {
+  for (const int closed : {STDIN_FILENO, STDOUT_FILENO}) {
+    const auto child = ::fork();
+    if (child == 0) listen_without(GetParam(), closed);
+    expect_success(child);
+  }
+}
+
+TEST_P(Endpoints, NameTheDescriptorThatIsNotThere) {
+  const auto failure = testing::failure_result_of<ListenError>(
+      listen(*reactor_, "fd:999999", factory_from([this] { return server_; })));
+  EXPECT_TRUE(failure.message().starts_with("Descriptor 999999 ")) << failure.message();
+}
+
 TEST_P(Endpoints, SayWhatSystemdDidNotPass) {
   const auto factory = factory_from([this] { return server_; });
   EXPECT_THROW(listen_systemd(*reactor_, "web", factory), ListenError);

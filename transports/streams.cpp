@@ -9,8 +9,11 @@
 #include "detail/devices.hpp"
 #include "detail/socket_address.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
+#include <string>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -44,7 +47,14 @@ void write_to(Reactor& reactor, OwnedDescriptor output, std::shared_ptr<Protocol
 }
 
 OwnedDescriptor copy_of(int descriptor) {
-  return OwnedDescriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  OwnedDescriptor copy(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  if (copy.open()) return copy;
+  const std::error_code error(errno, std::system_category());
+  throw InvalidArgument(
+      "Descriptor " + std::to_string(descriptor) + ", which is this program's standard " +
+          (descriptor == STDIN_FILENO ? "input" : "output") +
+          ", cannot be copied: " + error.message() + "; run the program with it open.",
+      {}, error);
 }
 
 std::shared_ptr<DescriptorTransport> stdio_transport(Reactor& reactor) {
@@ -61,18 +71,24 @@ class StdioPort final : public Listener {
       : Listener(reactor, std::move(factory)), reactor_(reactor) {}
 
   void open() {
+    // First, so that the call says what is wrong with them.
+    transport_ = stdio_transport(reactor_);
     opened({});
     // Nobody is told of a connection inside the call that listens.
     connect_ = clock().call_later(Duration::zero(), [this] {
-      accepted(stdio_transport(reactor_));
+      accepted(std::exchange(transport_, nullptr));
       stop();
     });
   }
 
  private:
-  void close_port() noexcept override { connect_.cancel_if_active(); }
+  void close_port() noexcept override {
+    connect_.cancel_if_active();
+    transport_.reset();
+  }
 
   Reactor& reactor_;
+  std::shared_ptr<DescriptorTransport> transport_;
   DelayedCall connect_;
 };
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #ifdef __linux__
-#include <fcntl.h>
+#include "passed_port.hpp"
 #endif
 
 namespace weft::detail {
@@ -273,7 +273,7 @@ std::unique_ptr<ServerEndpoint> systemd_server(Reactor& reactor, EndpointArgumen
 ListeningPort listen_on_copy([[maybe_unused]] Reactor& reactor, [[maybe_unused]] int descriptor,
                              [[maybe_unused]] std::shared_ptr<Factory> factory) {
 #ifdef __linux__
-  return reactor.adopt_port(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3), std::move(factory));
+  return reactor.adopt_port(copy_of_port(descriptor).release(), std::move(factory));
 #else
   throw NotSupportedOnThisPlatform(
       "Descriptors cannot be passed to programs here; have the reactor listen itself.");
