@@ -163,6 +163,16 @@ TEST_P(Endpoints, RefuseADescriptorThatDoesNotListen) {
   ::close(ends[1]);
 }
 
+TEST_P(Endpoints, RefuseAListeningSocketWhoseConnectionsAreNoStreams) {
+  const int socket = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  const sockaddr anonymous{AF_UNIX, {}};
+  // The system gives it an abstract name.
+  ASSERT_EQ(::bind(socket, &anonymous, sizeof anonymous.sa_family), 0);
+  ASSERT_EQ(::listen(socket, 1), 0);
+  EXPECT_THROW(reactor_->adopt_port(socket, factory_from([this] { return server_; })), ListenError);
+  EXPECT_EQ(::fcntl(socket, F_GETFD), -1) << "it is closed";
+}
+
 TEST_P(Endpoints, HaveADeferredFailWhereAReactorWouldThrow) {
   const ListeningSocket socket;
   const auto factory = factory_from([this] { return server_; });

@@ -25,6 +25,19 @@ using detail::DescriptorTransport;
 using detail::OwnedDescriptor;
 using detail::UsedDescriptor;
 
+// A socket that keeps messages apart would lose what does not fit in one read.
+UsedDescriptor stream_over(Descriptor descriptor) {
+  OwnedDescriptor owned(static_cast<int>(descriptor));
+  int kind = SOCK_STREAM;
+  socklen_t size = sizeof kind;
+  // What is no socket leaves it as it is.
+  ::getsockopt(owned.get(), SOL_SOCKET, SO_TYPE, &kind, &size);
+  if (kind == SOCK_STREAM) return UsedDescriptor(std::move(owned));
+  throw InvalidArgument("Descriptor " + std::to_string(owned.get()) +
+                        " is a socket of messages, not of a stream; pass one that was made with "
+                        "SOCK_STREAM.");
+}
+
 void begin(const std::shared_ptr<DescriptorTransport>& transport,
            std::shared_ptr<Protocol> protocol) {
   if (protocol == nullptr) {
@@ -33,16 +46,15 @@ void begin(const std::shared_ptr<DescriptorTransport>& transport,
   transport->establish(std::move(protocol));
 }
 
-void read_from(Reactor& reactor, OwnedDescriptor input, std::shared_ptr<Protocol> protocol) {
-  const auto transport = std::make_shared<DescriptorTransport>(
-      reactor, UsedDescriptor(std::move(input)), UsedDescriptor());
+void read_from(Reactor& reactor, UsedDescriptor input, std::shared_ptr<Protocol> protocol) {
+  const auto transport =
+      std::make_shared<DescriptorTransport>(reactor, std::move(input), UsedDescriptor());
   transport->lose_write_connection();
   begin(transport, std::move(protocol));
 }
 
-void write_to(Reactor& reactor, OwnedDescriptor output, std::shared_ptr<Protocol> protocol) {
-  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(),
-                                              UsedDescriptor(std::move(output))),
+void write_to(Reactor& reactor, UsedDescriptor output, std::shared_ptr<Protocol> protocol) {
+  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(), std::move(output)),
         std::move(protocol));
 }
 
@@ -95,7 +107,7 @@ class StdioPort final : public Listener {
 }  // namespace
 
 void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Protocol> protocol) {
-  UsedDescriptor used(OwnedDescriptor(static_cast<int>(descriptor)));
+  auto used = stream_over(descriptor);
   auto host = detail::address_of(::getsockname, used.get());
   auto peer = detail::address_of(::getpeername, used.get());
   begin(std::make_shared<DescriptorTransport>(reactor, std::move(used), std::move(host),
@@ -105,24 +117,24 @@ void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Proto
 
 void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
                  std::shared_ptr<Protocol> protocol) {
-  OwnedDescriptor in(static_cast<int>(input));
-  OwnedDescriptor out(static_cast<int>(output));
-  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(std::move(in)),
-                                              UsedDescriptor(std::move(out))),
+  OwnedDescriptor closed_on_error(static_cast<int>(output));
+  auto in = stream_over(input);
+  auto out = stream_over(closed_on_error.release());
+  begin(std::make_shared<DescriptorTransport>(reactor, std::move(in), std::move(out)),
         std::move(protocol));
 }
 
 void adopt_reader(Reactor& reactor, Descriptor input, std::shared_ptr<Protocol> protocol) {
-  read_from(reactor, OwnedDescriptor(static_cast<int>(input)), std::move(protocol));
+  read_from(reactor, stream_over(input), std::move(protocol));
 }
 
 void adopt_writer(Reactor& reactor, Descriptor output, std::shared_ptr<Protocol> protocol) {
-  write_to(reactor, OwnedDescriptor(static_cast<int>(output)), std::move(protocol));
+  write_to(reactor, stream_over(output), std::move(protocol));
 }
 
 void open_fifo(Reactor& reactor, const std::string& path, FifoEnd end,
                std::shared_ptr<Protocol> protocol) {
-  auto fifo = detail::open_fifo_end(path, end);
+  UsedDescriptor fifo(detail::open_fifo_end(path, end));
   end == FifoEnd::writer ? write_to(reactor, std::move(fifo), std::move(protocol))
                          : read_from(reactor, std::move(fifo), std::move(protocol));
 }

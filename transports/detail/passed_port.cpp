@@ -30,6 +30,9 @@ int option_of(int descriptor, int name) {
 
 void check_listens(int descriptor) {
   if (option_of(descriptor, SO_ACCEPTCONN) == 0) refuse(descriptor, "it does not listen", EINVAL);
+  if (option_of(descriptor, SO_TYPE) != SOCK_STREAM) {
+    refuse(descriptor, "its connections are no streams", EPROTOTYPE);
+  }
 }
 
 }  // namespace
