@@ -267,6 +267,7 @@ TEST_P(Endpoints, PointAtTheBadPartOfTheirString) {
                  {"tcp:80:81", "81"},
                  {"tcp:80:mode=600", "mode=600"},
                  {"unix:/x:mode=9", "9"},
+                 {"unix:/x:backlog=1048577", "1048577"},
                  {"unix:", ""},
                  {"fd:-1", "-1"},
                  {"stdio:now", "now"},
