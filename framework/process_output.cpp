@@ -25,6 +25,8 @@ class Gatherer final : public ProcessProtocol {
                        (input->second.kind() == ChildDescriptor::Kind::to_child ||
                         input->second.kind() == ChildDescriptor::Kind::both_ways);
     has_input_ = piped || options.terminal.has_value();
+    ends_in_a_line_ =
+        options.terminal && !gathering.input.empty() && gathering.input.back() != '\n';
     if (!has_input_ && !gathering.input.empty()) {
       throw InvalidArgument("There is input for " + program_ +
                             ", but its standard input is no pipe; make descriptor 0 one.");
@@ -43,6 +45,8 @@ class Gatherer final : public ProcessProtocol {
     if (!has_input_) return;
     if (!gathering_.input.empty()) process().write(Bytes(std::move(gathering_.input)));
     process().close_stdin();
+    // On a terminal the first only hands over the line that was begun.
+    if (ends_in_a_line_) process().close_stdin();
   }
   void out_received(BytesView data) override { keep(result_.out, data, "standard output"); }
   void err_received(BytesView data) override { keep(result_.err, data, "standard error"); }
@@ -79,6 +83,8 @@ class Gatherer final : public ProcessProtocol {
   OutputOptions gathering_;
   Keeps keeps_;
   bool has_input_ = false;
+  // Its input is typed on a terminal, and ends in the middle of a line.
+  bool ends_in_a_line_ = false;
   bool over_ = false;
   std::shared_ptr<Process> child_;
   ProcessResult result_{{}, {}, ProcessStatus::unknown()};

@@ -108,6 +108,18 @@ TEST_P(DescriptorStreams, RefuseWhatIsNoDescriptorAndNoProtocol) {
   EXPECT_EQ(::fcntl(ends[1], F_GETFD), -1);
 }
 
+TEST_P(DescriptorStreams, RefuseSocketsThatAreNoStreams) {
+  for (const int kind : {SOCK_DGRAM, SOCK_SEQPACKET}) {
+    int ends[2] = {};
+    ASSERT_EQ(::socketpair(AF_UNIX, kind | SOCK_CLOEXEC, 0, ends), 0);
+    EXPECT_THROW(adopt_stream(*reactor_, ends[0], protocol_), InvalidArgument);
+    EXPECT_EQ(::fcntl(ends[0], F_GETFD), -1) << "it is closed";
+    EXPECT_THROW(adopt_reader(*reactor_, ends[1], protocol_), InvalidArgument);
+    EXPECT_EQ(::fcntl(ends[1], F_GETFD), -1) << "it is closed";
+  }
+  EXPECT_FALSE(protocol_->made());
+}
+
 TEST_P(DescriptorStreams, TellTheAddressesOfASocket) {
   int ends[2] = {};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);

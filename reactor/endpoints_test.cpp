@@ -163,6 +163,16 @@ TEST_P(Endpoints, RefuseADescriptorThatDoesNotListen) {
   ::close(ends[1]);
 }
 
+TEST_P(Endpoints, RefuseAListeningSocketWhoseConnectionsAreNoStreams) {
+  const int socket = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  const sockaddr anonymous{AF_UNIX, {}};
+  // The system gives it an abstract name.
+  ASSERT_EQ(::bind(socket, &anonymous, sizeof anonymous.sa_family), 0);
+  ASSERT_EQ(::listen(socket, 1), 0);
+  EXPECT_THROW(reactor_->adopt_port(socket, factory_from([this] { return server_; })), ListenError);
+  EXPECT_EQ(::fcntl(socket, F_GETFD), -1) << "it is closed";
+}
+
 TEST_P(Endpoints, HaveADeferredFailWhereAReactorWouldThrow) {
   const ListeningSocket socket;
   const auto factory = factory_from([this] { return server_; });
@@ -257,6 +267,7 @@ TEST_P(Endpoints, PointAtTheBadPartOfTheirString) {
                  {"tcp:80:81", "81"},
                  {"tcp:80:mode=600", "mode=600"},
                  {"unix:/x:mode=9", "9"},
+                 {"unix:/x:backlog=1048577", "1048577"},
                  {"unix:", ""},
                  {"fd:-1", "-1"},
                  {"stdio:now", "now"},
@@ -377,6 +388,37 @@ TEST_P(Endpoints, TalkOverStandardInputAndOutput) {
   EXPECT_EQ(echoed(ends[0], "hello"), "hello");
   ::close(ends[0]);
   expect_success(child);
+}
+
+// In a child, which has none of the one descriptor: 0 when that is said at once.
+[[noreturn]] void listen_without(const std::string& reactor_name, int closed) {
+  int status = 1;
+  {
+    const auto reactor = make_reactor(reactor_name);
+    const auto protocol = std::make_shared<AccumulatingProtocol>();
+    ::close(closed);
+    auto port = listen(*reactor, "stdio:", factory_from([&] { return protocol; }));
+    const auto result = port.take_result();
+    if (result && !*result && result->failure().check<InvalidArgument>() != nullptr &&
+        result->failure().message().starts_with("Descriptor " + std::to_string(closed) + ",")) {
+      status = 0;
+    }
+  }
+  ::_exit(status);
+}
+
+TEST_P(Endpoints, SayThatThereIsNoStandardInputOrOutput) {
+  for (const int closed : {STDIN_FILENO, STDOUT_FILENO}) {
+    const auto child = ::fork();
+    if (child == 0) listen_without(GetParam(), closed);
+    expect_success(child);
+  }
+}
+
+TEST_P(Endpoints, NameTheDescriptorThatIsNotThere) {
+  const auto failure = testing::failure_result_of<ListenError>(
+      listen(*reactor_, "fd:999999", factory_from([this] { return server_; })));
+  EXPECT_TRUE(failure.message().starts_with("Descriptor 999999 ")) << failure.message();
 }
 
 TEST_P(Endpoints, SayWhatSystemdDidNotPass) {

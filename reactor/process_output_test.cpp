@@ -32,6 +32,21 @@ TEST_P(ProcessOutput, AnswersTheInputThatIsGiven) {
   EXPECT_EQ(success_result_of(std::move(output)), gathering.input);
 }
 
+TEST_P(ProcessOutput, AnswersInputOnATerminalWhetherOrNotItsLastLineEnds) {
+  auto options = child_that({"cat"});
+  options.terminal = TerminalSize();
+  for (const char* const input : {"", "one\n", "one\ntwo"}) {
+    OutputOptions gathering;
+    gathering.input = input;
+    auto output = get_process_output(*reactor_, options, gathering);
+    ASSERT_TRUE(comes(output)) << input;
+    const auto told = success_result_of(std::move(output));
+    if (*input != '\0') {
+      EXPECT_THAT(told, HasSubstr("one\r\n"));
+    }
+  }
+}
+
 TEST_P(ProcessOutput, FailsWithTheStatusAndTheLastWordsOfAProgramThatFailed) {
   auto output = get_process_output(*reactor_, child_that({"complain", "no such luck\n"}));
   ASSERT_TRUE(comes(output));

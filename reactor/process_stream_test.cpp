@@ -2,6 +2,7 @@
 
 #include "../testing/conformance/stream_conformance.hpp"
 #include "../testing/log_capture.hpp"
+#include "../testing/results.hpp"
 #include "../transports/streams.hpp"
 #include "process_test.hpp"
 
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -18,6 +20,7 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utility>
 
 namespace weft::testing {
 namespace {
@@ -96,6 +99,35 @@ TEST_P(ProcessStream, IsLostAsItsReactorEnds) {
   open(child_that({"wait"}));
   reactor_.reset();
   EXPECT_TRUE(protocol_->lost_with<ConnectionLost>());
+}
+
+TEST_P(ProcessStream, IsLostOnceWhenItsProgramEndsWithAShutdown) {
+  int losses = 0;
+  protocol_->on_lost = [&](auto&) { ++losses; };
+  open(child_that({"cat"}));
+  reactor_->call_when_running([this] { reactor_->stop(); });
+  reactor_->run();
+  EXPECT_EQ(losses, 1);
+}
+
+TEST_P(ProcessStream, HoldsUpNoShutdownWhenItsFactoryRefuses) {
+  const LogCapture log;
+  const std::function<std::shared_ptr<Protocol>()> refusals[] = {
+      [] { return nullptr; },
+      []() -> std::shared_ptr<Protocol> { throw std::runtime_error("not today"); }};
+  for (const auto& refuse : refusals) {
+    for (const bool terminal : {false, true}) {
+      auto options = child_that({"cat"});
+      if (terminal) options.terminal = TerminalSize();
+      auto refused = connect_process(*reactor_, options, factory_from(refuse));
+      ASSERT_TRUE(spin_until([&] { return refused.ready(); }));
+      static_cast<void>(failure_result_of(std::move(refused)));
+    }
+  }
+  reactor_->set_shutdown_deadline(std::chrono::seconds(1));
+  reactor_->call_when_running([this] { reactor_->stop(); });
+  reactor_->run();
+  EXPECT_FALSE(log.contains("did not end within its deadline"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, ProcessStream, ::testing::ValuesIn(reactor_names()), reactor_of);

@@ -267,6 +267,26 @@ TEST_P(Processes, RunAsTheUserThatTheyAreGivenWithoutOurGroups) {
   ::close(program);
 }
 
+TEST_P(Processes, RefuseAUserThatTheSystemTakesForNoChange) {
+  constexpr std::uint32_t nobody_at_all = 0xFFFFFFFF;
+  auto user = child_that({"user"});
+  user.user = nobody_at_all;
+  EXPECT_THROW(spawn(user), InvalidArgument);
+  auto group = child_that({"user"});
+  group.group = nobody_at_all;
+  EXPECT_THROW(spawn(group), InvalidArgument);
+  auto groups = child_that({"user"});
+  groups.user = ::geteuid();
+  groups.groups = {::getegid(), nobody_at_all};
+  EXPECT_THROW(spawn(groups), InvalidArgument);
+}
+
+TEST_P(Processes, RefuseGroupsThatWouldNotBeSet) {
+  auto options = child_that({"user"});
+  options.groups = {::getegid()};
+  EXPECT_THROW(spawn(options), InvalidArgument);
+}
+
 TEST_P(Processes, ThrowASpawnErrorWhenTheyMayNotRunAsThatUser) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may become anybody";
   auto options = child_that({"user"});

@@ -78,5 +78,48 @@ TEST_P(TlsOverPipes, FailForTheCertificateOfTheChild) {  // 141
   EXPECT_FALSE(client_->made());
 }
 
+TEST_P(TlsOverPipes, TakeThePlaceOfAPlainConversation) {
+  const auto identity = test_authority().issue(test_server_name);
+  const auto child = spawn_stream(
+      *reactor_, {WEFT_TLS_CHILD, identity.chain.value() + identity.key.value()}, client_);
+  auto secured = start_tls(client_->way(), TlsContext(test_client_options()), test_server_name);
+  ASSERT_TRUE(spin_until([&] { return secured.ready(); }));
+  testing::success_result_of(std::move(secured));
+  ASSERT_NE(client_->way().tls(), nullptr);
+  client_->way().write("hello");
+  ASSERT_TRUE(spin_until([&] { return client_->data == "hello"; }));
+  client_->way().lose_connection();
+  ASSERT_TRUE(spin_until([&] { return client_->lost(); }));
+  EXPECT_TRUE(client_->lost_with<ConnectionDone>()) << client_->reason->message();
+  EXPECT_EQ(child->status(), ProcessStatus::exited(0));
+}
+
+// Remembers what its child says.
+class Listening final : public ProcessProtocol {
+ public:
+  std::string heard;
+  bool over = false;
+
+  void child_data_received(int, BytesView data) override { heard += data.text(); }
+  void process_ended(const ProcessStatus&) override { over = true; }
+};
+
+TEST_P(TlsOverPipes, TakeThePlaceOfOnePipeOfAProcess) {
+  const auto identity = test_authority().issue(test_server_name);
+  ProcessOptions options{WEFT_TLS_CHILD, identity.chain.value() + identity.key.value()};
+  options.descriptors.insert_or_assign(0, ChildDescriptor::both_ways());
+  options.descriptors.insert_or_assign(1, ChildDescriptor::same_as(0));
+  const auto protocol = std::make_shared<Listening>();
+  const auto child = reactor_->spawn_process(protocol, options);
+  auto secured = start_tls(child->pipe(0), TlsContext(test_client_options()), test_server_name);
+  ASSERT_TRUE(spin_until([&] { return secured.ready(); }));
+  testing::success_result_of(std::move(secured));
+  ASSERT_NE(child->pipe(0).tls(), nullptr);
+  child->write("hello");
+  ASSERT_TRUE(spin_until([&] { return protocol->heard == "hello"; }));
+  child->close_stdin();
+  EXPECT_TRUE(spin_until([&] { return protocol->over; }));
+}
+
 }  // namespace
 }  // namespace weft

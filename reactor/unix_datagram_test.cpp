@@ -141,6 +141,14 @@ TEST_P(UnixDatagrams, ThatAreTooLongAreRefusedAtTheCaller) {
   EXPECT_THROW(client->send(std::string(10'000'000, 'x'), client->host()), MessageTooLong);
 }
 
+TEST_P(UnixDatagrams, AreRefusedAPathWithANul) {
+  const auto name = path("server") + std::string(1, '\0') + "more";
+  EXPECT_THROW(open(name, server_), InvalidArgument);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  const auto server = open(path("server"), server_);
+  EXPECT_THROW(open("", client_)->send("cut", Address::unix_socket(name)), InvalidArgument);
+}
+
 TEST_P(UnixDatagrams, WaitInOrderForAPeerThatTakesNone) {
   const auto server = open(path("server"), server_);
   const auto client = open("", client_);

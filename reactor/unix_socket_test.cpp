@@ -127,6 +127,17 @@ TEST_P(UnixSocket, RefusesAPathThatCannotBe) {
   EXPECT_THROW(static_cast<void>(connect(std::string(200, 'x'))), InvalidArgument);
 }
 
+TEST_P(UnixSocket, RefusesAPathWithANulAndLeavesTheFileThatItWouldBeCutTo) {
+  const auto name = path() + std::string(1, '\0') + "more";
+  leave_stale_socket();
+  EXPECT_THROW(
+      static_cast<void>(reactor_->listen_unix(name, factory_from([this] { return server_; }))),
+      InvalidArgument);
+  EXPECT_TRUE(std::filesystem::is_socket(path()));
+  EXPECT_FALSE(std::filesystem::exists(path() + ".lock"));
+  EXPECT_THROW(static_cast<void>(connect(name)), InvalidArgument);
+}
+
 TEST_P(UnixSocket, GivesItsFileTheModeThatWasAskedFor) {
   UnixListenOptions options;
   options.mode = 0620;

@@ -37,18 +37,26 @@ class Conversation final : public Protocol {
   void eof_received() override { user_->eof_received(); }
   void pause_writing() override { user_->pause_writing(); }
   void resume_writing() override { user_->resume_writing(); }
+  void change_transport(std::shared_ptr<Transport> transport) override {
+    child_->change_pipe(1, transport);
+    user_->change_transport(std::move(transport));
+  }
+  [[nodiscard]] std::string take_undelivered() override { return user_->take_undelivered(); }
+  [[nodiscard]] Transport* carried() noexcept override { return user_->carried(); }
   [[nodiscard]] BufferedProtocol* buffered() noexcept override { return user_->buffered(); }
 
   void connection_lost(const Failure& reason) override {
+    // Each call below may end the program, or the reactor, and so come back here.
+    if (loss_) return;
     loss_ = reason;
     in_order_ = reason.check<ConnectionDone>() != nullptr;
-    child_->pipe_lost(1);
-    if (child_->status()) return tell();
-    if (!in_order_) return child_->kill();
+    const auto child = child_;
+    child->pipe_lost(1);
+    if (child->status()) return tell();
+    if (!in_order_) return child->kill();
     // Its input has ended, which most programs take for the end.
-    overdue_ = way_->clock().call_later(child_->grace(), [child = child_] {
-      child->terminate(std::nullopt, Process::Reach::process);
-    });
+    overdue_ = way_->clock().call_later(
+        child->grace(), [child] { child->terminate(std::nullopt, Process::Reach::process); });
   }
   void process_exited(std::string_view last_words) {
     overdue_.cancel_if_active();
@@ -58,10 +66,11 @@ class Conversation final : public Protocol {
 
  private:
   void tell() {
-    if (in_order_ && !child_->status()->succeeded()) {
-      loss_ = make_failure<ProcessFailed>(child_->program(), *child_->status(), last_words_);
-    }
     const auto child = std::exchange(child_, nullptr);
+    if (child == nullptr) return;
+    if (in_order_ && !child->status()->succeeded()) {
+      loss_ = make_failure<ProcessFailed>(child->program(), *child->status(), last_words_);
+    }
     user_->connection_lost(*loss_);
   }
 
@@ -168,6 +177,8 @@ class ProcessConnector final : public ConnectAttempt {
       connected(started.transport);
       if (factory_->talking) return;
       child->begin(std::make_shared<ProcessProtocol>());
+      // Nobody will be told of this connection, and so nobody would tell of its end.
+      child->pipe_lost(1);
       child->kill();
     } catch (...) {
       failed(Failure::current());

@@ -9,8 +9,11 @@
 #include "detail/devices.hpp"
 #include "detail/socket_address.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
+#include <string>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -22,6 +25,20 @@ using detail::DescriptorTransport;
 using detail::OwnedDescriptor;
 using detail::UsedDescriptor;
 
+// Takes what can carry a stream: a socket that keeps messages apart would lose what does not fit in
+// one read.
+OwnedDescriptor stream_over(Descriptor descriptor) {
+  OwnedDescriptor owned(static_cast<int>(descriptor));
+  int kind = SOCK_STREAM;
+  socklen_t size = sizeof kind;
+  // What is no socket leaves it as it is.
+  ::getsockopt(owned.get(), SOL_SOCKET, SO_TYPE, &kind, &size);
+  if (kind == SOCK_STREAM) return owned;
+  throw InvalidArgument("Descriptor " + std::to_string(owned.get()) +
+                        " is a socket of messages, not of a stream; pass one that was made with "
+                        "SOCK_STREAM.");
+}
+
 void begin(const std::shared_ptr<DescriptorTransport>& transport,
            std::shared_ptr<Protocol> protocol) {
   if (protocol == nullptr) {
@@ -30,21 +47,27 @@ void begin(const std::shared_ptr<DescriptorTransport>& transport,
   transport->establish(std::move(protocol));
 }
 
-void read_from(Reactor& reactor, OwnedDescriptor input, std::shared_ptr<Protocol> protocol) {
-  const auto transport = std::make_shared<DescriptorTransport>(
-      reactor, UsedDescriptor(std::move(input)), UsedDescriptor());
+void read_from(Reactor& reactor, UsedDescriptor input, std::shared_ptr<Protocol> protocol) {
+  const auto transport =
+      std::make_shared<DescriptorTransport>(reactor, std::move(input), UsedDescriptor());
   transport->lose_write_connection();
   begin(transport, std::move(protocol));
 }
 
-void write_to(Reactor& reactor, OwnedDescriptor output, std::shared_ptr<Protocol> protocol) {
-  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(),
-                                              UsedDescriptor(std::move(output))),
+void write_to(Reactor& reactor, UsedDescriptor output, std::shared_ptr<Protocol> protocol) {
+  begin(std::make_shared<DescriptorTransport>(reactor, UsedDescriptor(), std::move(output)),
         std::move(protocol));
 }
 
 OwnedDescriptor copy_of(int descriptor) {
-  return OwnedDescriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  OwnedDescriptor copy(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  if (copy.open()) return copy;
+  const std::error_code error(errno, std::system_category());
+  throw InvalidArgument(
+      "Descriptor " + std::to_string(descriptor) + ", which is this program's standard " +
+          (descriptor == STDIN_FILENO ? "input" : "output") +
+          ", cannot be copied: " + error.message() + "; run the program with it open.",
+      {}, error);
 }
 
 std::shared_ptr<DescriptorTransport> pair_transport(Reactor& reactor, OwnedDescriptor in,
@@ -67,25 +90,31 @@ class StdioPort final : public Listener {
       : Listener(reactor, std::move(factory)), reactor_(reactor) {}
 
   void open() {
+    // First, so that the call says what is wrong with them.
+    transport_ = stdio_transport(reactor_);
     opened({});
     // Nobody is told of a connection inside the call that listens.
     connect_ = clock().call_later(Duration::zero(), [this] {
-      accepted(stdio_transport(reactor_));
+      accepted(std::exchange(transport_, nullptr));
       stop();
     });
   }
 
  private:
-  void close_port() noexcept override { connect_.cancel_if_active(); }
+  void close_port() noexcept override {
+    connect_.cancel_if_active();
+    transport_.reset();
+  }
 
   Reactor& reactor_;
+  std::shared_ptr<DescriptorTransport> transport_;
   DelayedCall connect_;
 };
 
 }  // namespace
 
 void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Protocol> protocol) {
-  UsedDescriptor used(OwnedDescriptor(static_cast<int>(descriptor)));
+  UsedDescriptor used(stream_over(descriptor));
   auto host = detail::address_of(::getsockname, used.get());
   auto peer = detail::address_of(::getpeername, used.get());
   begin(std::make_shared<DescriptorTransport>(reactor, std::move(used), std::move(host),
@@ -95,22 +124,23 @@ void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Proto
 
 void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
                  std::shared_ptr<Protocol> protocol) {
-  OwnedDescriptor in(static_cast<int>(input));
-  OwnedDescriptor out(static_cast<int>(output));
-  begin(pair_transport(reactor, std::move(in), std::move(out)), std::move(protocol));
+  OwnedDescriptor closed_on_error(static_cast<int>(output));
+  auto in = stream_over(input);
+  begin(pair_transport(reactor, std::move(in), stream_over(closed_on_error.release())),
+        std::move(protocol));
 }
 
 void adopt_reader(Reactor& reactor, Descriptor input, std::shared_ptr<Protocol> protocol) {
-  read_from(reactor, OwnedDescriptor(static_cast<int>(input)), std::move(protocol));
+  read_from(reactor, UsedDescriptor(stream_over(input)), std::move(protocol));
 }
 
 void adopt_writer(Reactor& reactor, Descriptor output, std::shared_ptr<Protocol> protocol) {
-  write_to(reactor, OwnedDescriptor(static_cast<int>(output)), std::move(protocol));
+  write_to(reactor, UsedDescriptor(stream_over(output)), std::move(protocol));
 }
 
 void open_fifo(Reactor& reactor, const std::string& path, FifoEnd end,
                std::shared_ptr<Protocol> protocol) {
-  auto fifo = detail::open_fifo_end(path, end);
+  UsedDescriptor fifo(detail::open_fifo_end(path, end));
   end == FifoEnd::writer ? write_to(reactor, std::move(fifo), std::move(protocol))
                          : read_from(reactor, std::move(fifo), std::move(protocol));
 }

@@ -31,7 +31,8 @@ void adopt_writer(Reactor& reactor, Descriptor output, std::shared_ptr<Protocol>
 void open_stdio(Reactor& reactor, std::shared_ptr<Protocol> protocol);
 
 /// A port whose one connection is over standard input and output: has `factory` build a protocol
-/// for it, and then listens no more. Errors: NotSupportedOnThisPlatform.
+/// for it, and then listens no more. Errors: InvalidArgument when one of them is closed;
+/// NotSupportedOnThisPlatform.
 ListeningPort listen_stdio(Reactor& reactor, std::shared_ptr<Factory> factory);
 /// Which end of a FIFO.
 enum class FifoEnd : std::uint8_t {

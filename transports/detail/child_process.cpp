@@ -58,6 +58,10 @@ class ChildProcess::Pipe final : public Protocol {
   void data_received(BytesView data) override {
     child_->protocol_->child_data_received(descriptor_, data);
   }
+  void change_transport(std::shared_ptr<Transport> transport) override {
+    child_->change_pipe(descriptor_, transport);
+    Protocol::change_transport(std::move(transport));
+  }
   void pause_writing() override { child_->protocol_->pause_writing(descriptor_); }
   void resume_writing() override { child_->protocol_->resume_writing(descriptor_); }
   void connection_lost(const Failure&) override { child_->pipe_lost(descriptor_); }
@@ -238,6 +242,14 @@ void ChildProcess::resume_producing() {
 void ChildProcess::abort_pipes() {
   for (const auto& [descriptor, stream] : streams_)
     stream.transport->abort_connection();
+}
+
+void ChildProcess::change_pipe(int descriptor, const std::shared_ptr<Transport>& transport) {
+  const auto before = stream(descriptor).transport;
+  // Joined streams have one transport.
+  for (auto& [number, stream] : streams_) {
+    if (stream.transport == before) stream.transport = transport;
+  }
 }
 
 void ChildProcess::pipe_lost(int descriptor) noexcept {

@@ -31,6 +31,8 @@ class ChildProcess final : public Process,
   /// Establishes the pipes, waits for the end, and calls `connection_made`. Errors: what the
   /// reactor cannot watch; the child is killed then.
   void begin(std::shared_ptr<ProcessProtocol> protocol);
+  /// The connection over `descriptor` goes on over `transport`, which start_tls put around it.
+  void change_pipe(int descriptor, const std::shared_ptr<Transport>& transport);
   /// The connection over `descriptor` is over, its protocol told.
   void pipe_lost(int descriptor) noexcept;
 

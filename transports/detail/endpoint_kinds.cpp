@@ -9,7 +9,7 @@
 #include <utility>
 
 #ifdef __linux__
-#include <fcntl.h>
+#include "passed_port.hpp"
 #endif
 
 namespace weft::detail {
@@ -17,6 +17,12 @@ namespace weft::detail {
 namespace {
 
 // ---- TCP
+
+int backlog_in(EndpointArguments& arguments, const EndpointArgument& given) {
+  const auto number = arguments.number(given);
+  if (number > 1'000'000) arguments.refuse(given, "this is more than a system can hold.");
+  return static_cast<int>(number);
+}
 
 ListenOptions listen_options(EndpointArguments& arguments) {
   ListenOptions options;
@@ -27,9 +33,7 @@ ListenOptions listen_options(EndpointArguments& arguments) {
     options.interface = interface->text;
   }
   if (const auto backlog = arguments.named("backlog")) {
-    const auto number = arguments.number(*backlog);
-    if (number > 1'000'000) arguments.refuse(*backlog, "this is more than a system can hold.");
-    options.backlog = static_cast<int>(number);
+    options.backlog = backlog_in(arguments, *backlog);
   }
   if (const auto reuse = arguments.named("reuse_port")) {
     options.reuse_port = arguments.yes_or_no(*reuse);
@@ -230,7 +234,7 @@ std::unique_ptr<ServerEndpoint> unix_server(Reactor& reactor, EndpointArguments&
   UnixListenOptions options;
   if (const auto mode = arguments.named("mode")) options.mode = arguments.octal_number(*mode);
   if (const auto backlog = arguments.named("backlog")) {
-    options.backlog = static_cast<int>(arguments.number(*backlog) & 0xfffff);
+    options.backlog = backlog_in(arguments, *backlog);
   }
   return server_endpoint([&reactor, path, options](std::shared_ptr<Factory> factory) {
     return reactor.listen_unix(path, std::move(factory), options);
@@ -273,7 +277,7 @@ std::unique_ptr<ServerEndpoint> systemd_server(Reactor& reactor, EndpointArgumen
 ListeningPort listen_on_copy([[maybe_unused]] Reactor& reactor, [[maybe_unused]] int descriptor,
                              [[maybe_unused]] std::shared_ptr<Factory> factory) {
 #ifdef __linux__
-  return reactor.adopt_port(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3), std::move(factory));
+  return reactor.adopt_port(copy_of_port(descriptor).release(), std::move(factory));
 #else
   throw NotSupportedOnThisPlatform(
       "Descriptors cannot be passed to programs here; have the reactor listen itself.");

@@ -15,5 +15,8 @@ struct PassedPort {
 /// Takes `listening`, which is closed when this throws. Errors: ListenError when it is no stream
 /// socket that listens.
 PassedPort passed_port(Descriptor listening);
+/// Another descriptor for what `listening` is, for `passed_port` to take. Errors: the same, and
+/// when it cannot be copied.
+OwnedDescriptor copy_of_port(int listening);
 
 }  // namespace weft::detail

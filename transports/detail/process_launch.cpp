@@ -153,6 +153,23 @@ void refuse_nul(std::string_view text, const char* what) {
                         " of a program has a NUL byte, which cannot be passed; take it out.");
 }
 
+// The system takes it for no change, so that the program would run as whoever we are.
+constexpr std::uint32_t no_change = 0xFFFFFFFF;
+
+void check_identity(const ProcessOptions& options) {
+  const auto& groups = options.groups;
+  if (options.user == no_change || options.group == no_change ||
+      std::find(groups.begin(), groups.end(), no_change) != groups.end()) {
+    throw InvalidArgument("The program " + options.program + " cannot run as the user or group " +
+                          std::to_string(no_change) + ", which is nobody's number; name another.");
+  }
+  if (!groups.empty() && !options.user && !options.group) {
+    throw InvalidArgument("The program " + options.program +
+                          " was given groups, but no user or group to run as, so that they would "
+                          "not be set; give one of these too.");
+  }
+}
+
 // What a plan points into.
 struct Texts {
   explicit Texts(const ProcessOptions& options);
@@ -315,6 +332,7 @@ void wait_for(pid_t pid) noexcept {
 
 LaunchedProcess launch_process(const ProcessOptions& options, std::vector<DescriptorCopy> copies) {
   check_handles();
+  check_identity(options);
   Texts texts(options);
   auto plan = plan_for(options, texts, std::move(copies));
   int ends[2] = {};

@@ -74,11 +74,15 @@ socklen_t write_unix(const std::string& path, sockaddr_storage& storage) {
                           std::to_string(sizeof address.sun_path - 1) + " bytes; this has " +
                           std::to_string(path.size()) + ".");
   }
+  // An abstract name ends where its size says, a path with a NUL.
+  const bool abstract = path.front() == '\0';
+  if (!abstract && path.find('\0') != std::string::npos) {
+    throw InvalidArgument(
+        "The path of a UNIX socket has a NUL byte, where the system would cut it; take that out.");
+  }
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
   std::memcpy(&storage, &address, sizeof address);
-  // An abstract name ends where its size says, a path with a NUL.
-  const bool abstract = path.front() == '\0';
   return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
 }
 #endif

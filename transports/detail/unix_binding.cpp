@@ -31,6 +31,7 @@ void UnixBinding::refuse(int code, const std::string& advice) const {
 void UnixBinding::bind(int socket, std::string path, std::optional<std::uint32_t> mode) {
   path_ = std::move(path);
   if (socket < 0) refuse(errno, "close other descriptors first.");
+  // Refuses what is no path, before a file is made or removed.
   const SocketAddress name(address());
   if (!abstract()) lock();
   // Before the file is there, so that nobody comes in meanwhile; and again, whatever umask says.
