@@ -67,18 +67,22 @@ void BasicDatagramTransport::call_user(std::string_view what, F&& callback) noex
   });
 }
 
+// What came before it was connected may be anybody's. A UNIX socket's name may be written in
+// several ways, so there the system alone decides.
+bool BasicDatagramTransport::wanted_from(const Address& sender) const noexcept {
+  const bool any =
+      peer_.family() == Address::Family::none || peer_.family() == Address::Family::unix_socket;
+  return open() && (any || sender == peer_);
+}
+
 void BasicDatagramTransport::received(BytesView data, const Address& sender) {
-  // What came before it was connected may be anybody's. A UNIX socket's name may be written in
-  // several ways, so there the system alone decides.
-  const bool others = peer_.family() != Address::Family::none &&
-                      peer_.family() != Address::Family::unix_socket && sender != peer_;
-  if (!open() || others) return;
+  if (!wanted_from(sender)) return;
   ++counters_.received;
   call_user("datagram_received", [&] { protocol_->datagram_received(data, sender); });
 }
 
 void BasicDatagramTransport::truncated(BytesView beginning, const Address& sender) {
-  if (!open()) return;
+  if (!wanted_from(sender)) return;
   ++counters_.received;
   ++counters_.truncated;
   call_user("datagram_truncated", [&] { protocol_->datagram_truncated(beginning, sender); });

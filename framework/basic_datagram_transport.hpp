@@ -111,6 +111,7 @@ class BasicDatagramTransport : public DatagramTransport,
   template <class F>
   void call_user(std::string_view what, F&& callback) noexcept;
   void check_thread() const;
+  [[nodiscard]] bool wanted_from(const Address& sender) const noexcept;
   void send_or_queue(BytesView data, const Address& to);
   void enqueue(BytesView data, const Address& to);
   [[nodiscard]] bool make_room(std::size_t cost);

@@ -144,13 +144,22 @@ std::size_t LineReceiver::skip(std::string_view data) {
   return data.size() - kept;
 }
 
+void LineReceiver::set_raw_mode() {
+  raw_ = true;
+  deliver_soon();
+}
+
 void LineReceiver::set_line_mode(BytesView extra) {
   raw_ = false;
   skipping_ = false;
   unfinished_.insert(0, extra.text());
   searched_ = 0;
+  deliver_soon();
+}
+
+// What is held must not come inside this call, nor what the transport has before it.
+void LineReceiver::deliver_soon() {
   if (busy_ || stopped_ != 0 || unfinished_.empty()) return;
-  // Lines must not come inside this call, nor what the transport has before them.
   pause_producing();
   resume_producing();
 }

@@ -41,8 +41,9 @@ class LineReceiver : public Protocol {
   /// Sends `line` and the delimiter, or CRLF.
   void send_line(std::string_view line);
 
-  /// From now on, also for the rest of what was received, bytes go to `raw_data_received`.
-  void set_raw_mode() noexcept { raw_ = true; }
+  /// From now on, also for the rest of what was received, bytes go to `raw_data_received`, after
+  /// the current callback.
+  void set_raw_mode();
   /// Back to lines, which come after the current callback. `extra` is what `raw_data_received` was
   /// given too much; it comes before what is received next.
   void set_line_mode(BytesView extra = {});
@@ -67,6 +68,7 @@ class LineReceiver : public Protocol {
   std::size_t refuse_line(std::string_view data);
   std::size_t skip(std::string_view data);
   void deliver_rest();
+  void deliver_soon();
   void deliver_held();
 
   std::string delimiter_;

@@ -293,6 +293,29 @@ TEST(LineReceiver, HearsLinesAfterTheCallThatGaveThemBackAndBeforeWhatTheTranspo
   EXPECT_TRUE(lines->reason);
 }
 
+TEST(LineReceiver, HearsWhatItHoldsRawAfterTheCallThatAskedForIt) {
+  auto lines = std::make_shared<Lines>();
+  const auto transport = testing::connect(lines);
+  transport->deliver("DATA\npart of the body");
+  lines->set_raw_mode();
+  EXPECT_EQ(joined(lines->heard), "<DATA>");
+  transport->deliver("!");
+  EXPECT_EQ(lines->heard, (std::vector<std::string>{"<DATA>", "raw:part of the body", "raw:!"}));
+}
+
+TEST(LineReceiver, HearsWhatItHoldsRawOnlyOnceItIsNotPaused) {
+  auto lines = std::make_shared<Lines>();
+  const auto transport = testing::connect(lines);
+  transport->deliver("DATA\nbody");
+  lines->pause_producing();
+  lines->set_raw_mode();
+  transport->settle();
+  EXPECT_EQ(joined(lines->heard), "<DATA>");
+  lines->resume_producing();
+  transport->settle();
+  EXPECT_EQ(joined(lines->heard), "<DATA>raw:body");
+}
+
 enum class Deed { pause, lose, abort, throws };
 
 // Every deed in every callback, for every cut: what comes before it is heard in order, and what

@@ -330,6 +330,19 @@ TEST_P(Datagrams, OfAConnectedPortGoToItsPeerAndComeFromNobodyElse) {
   EXPECT_EQ(client_->datagrams[0].first, "from the server");
 }
 
+TEST_P(Datagrams, OfStrangersThatAreCutAreNotToldOnceAPortIsConnected) {
+  auto options = on("127.0.0.1");
+  options.max_datagram_bytes = 4;
+  const auto server = open(server_);
+  const auto client = open(client_, options);
+  open(std::make_shared<Recorder>())->send("before", client->host());
+  client->connect(server->host());
+  server->send("from", client->host());
+  ASSERT_TRUE(spin_until([&] { return !client_->datagrams.empty(); }));
+  EXPECT_EQ(client_->events, std::vector<std::string>{"start"});
+  EXPECT_EQ(client->counters().received, 1U);
+}
+
 TEST_P(Datagrams, OfAConnectedPortGoToNobodyElse) {
   const auto server = open(server_);
   const auto client = open(client_);

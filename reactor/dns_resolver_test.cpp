@@ -99,6 +99,10 @@ class DnsResolverTest : public ::testing::Test {
   Deferred<std::vector<AddressRecord>> look_up(const std::string& name = "a.test") {
     return resolver().addresses(name, ipv4);
   }
+  static void cancel(Deferred<std::vector<AddressRecord>> lookup) {
+    lookup.cancel();
+    static_cast<void>(failure_result_of<CancelledError>(std::move(lookup)));
+  }
   // Lets everything happen that can happen without time: on loopback what was sent has come.
   void settle() {
     bool moved = true;
@@ -583,6 +587,72 @@ TEST_F(DnsResolverTest, LeavesNothingOpenWhenAllAreCancelled) {
   }
   EXPECT_EQ(census().watches.load(), watches_before_);
   EXPECT_EQ(reactor_.pending_calls(), 0);
+}
+
+// ---- ports: who would forge an answer has to guess where it is waited for
+
+TEST_F(DnsResolverTest, AsksAgainFromAnotherPort) {
+  server_.otherwise.silent = true;
+  auto lookup = look_up();
+  settle();
+  reactor_.advance(2s);
+  settle();
+  ASSERT_EQ(server_.asked_from.size(), 2);
+  EXPECT_NE(server_.asked_from[0], server_.asked_from[1]);
+  cancel(std::move(lookup));
+}
+
+TEST_F(DnsResolverTest, AsksFromAnotherPortOnceAQuestionIsLeftBehind) {
+  server_.otherwise.silent = true;
+  auto left = look_up("a.test");
+  auto held = look_up("b.test");
+  settle();
+  cancel(std::move(left));
+  server_.has("c.test", type_a, 60, a_data("192.0.2.3"));
+  EXPECT_EQ(answered(look_up("c.test")).size(), 1);
+  ASSERT_EQ(server_.asked_from.size(), 3);
+  EXPECT_NE(server_.asked_from[0], server_.asked_from[2]);
+  // Who asked from the first port is still answered there.
+  server_.has("a.test", type_a, 60, a_data("192.0.2.1"));
+  server_.answer_late();
+  server_.has("b.test", type_a, 60, a_data("192.0.2.2"));
+  server_.answer_late();
+  EXPECT_THAT(hosts_of(answered(std::move(held))), ElementsAre("192.0.2.2"));
+}
+
+TEST_F(DnsResolverTest, AsksFewQuestionsFromOnePortHoweverManyOverlap) {
+  server_.otherwise.silent = true;
+  std::vector<Deferred<std::vector<AddressRecord>>> lookups;
+  for (int i = 0; i < 100; ++i)
+    lookups.push_back(look_up("n" + std::to_string(i) + ".test"));
+  settle();
+  ASSERT_EQ(server_.asked_from.size(), 100);
+  for (const auto port : server_.asked_from) {
+    EXPECT_LE(std::count(server_.asked_from.begin(), server_.asked_from.end(), port), 16);
+  }
+  for (auto& lookup : lookups)
+    cancel(std::move(lookup));
+}
+
+TEST_F(DnsResolverTest, KeepsNothingOfQuestionsLeftBehindWhileOthersWait) {
+  server_.otherwise.silent = true;
+  options_.servers.push_back(other_.address());
+  other_.has("first.test", type_a, 60, a_data("192.0.2.1"));
+  auto waiting = look_up("first.test");
+  for (int i = 0; i < 50; ++i) {
+    const auto name = "n" + std::to_string(i) + ".test";
+    other_.has(name, type_a, 60, a_data("192.0.2.1"));
+    // Each is begun before the last one ends, which the second server answers.
+    auto next = look_up(name);
+    settle();
+    reactor_.advance(1s);
+    settle();
+    EXPECT_EQ(waiting.ready(), i > 0);
+    waiting = std::move(next);
+    EXPECT_LE(census().watches.load(), watches_before_ + 4);
+  }
+  EXPECT_GT(std::set(server_.asked_from.begin(), server_.asked_from.end()).size(), 20);
+  cancel(std::move(waiting));
 }
 
 TEST_F(DnsResolverTest, MayBeAskedAndDestroyedInTheCallbackOfALookup) {

@@ -150,6 +150,8 @@ class DnsServer {
   }
   /// "1 a.test": type and name, in the order of the questions.
   std::vector<std::string> asked;
+  /// From which ports that was asked over UDP.
+  std::vector<Port> asked_from;
   /// What those get that `on` does not know.
   DnsReply otherwise{3, {}, {}, false, false, std::nullopt};
 
@@ -164,6 +166,7 @@ class DnsServer {
                                   reinterpret_cast<sockaddr*>(&from), &size);
       if (got <= 0) return count;
       ++count;
+      asked_from.push_back(ntohs(from.sin_port));
       const std::string question(buffer.data(), static_cast<std::size_t>(got));
       const auto answer = reply(question, true);
       if (answer.empty()) {

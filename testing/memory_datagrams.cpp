@@ -59,10 +59,23 @@ std::shared_ptr<DatagramTransport> MemoryDatagrams::listen(
   }
   check_free(*address, options);
   auto transport = std::make_shared<Port>(*this, options);
-  transport->set_host(port != 0 ? *address : *Address::parse(address->host(), next_port_++));
+  transport->set_host(port != 0 ? *address : *Address::parse(address->host(), free_port()));
   ports_.push_back(transport.get());
   transport->start(std::move(protocol));
   return transport;
+}
+
+// One that nobody has, on whatever address.
+weft::Port MemoryDatagrams::free_port() {
+  for (int tries = first_free_port; tries <= last_free_port; ++tries) {
+    const auto port = next_port_;
+    next_port_ = port == last_free_port ? first_free_port : static_cast<weft::Port>(port + 1);
+    const auto has_it = [port](const Port* each) { return each->host().port() == port; };
+    if (std::none_of(ports_.begin(), ports_.end(), has_it)) return port;
+  }
+  throw AddressInUse(
+      "All ports from " + std::to_string(first_free_port) + " on are open already; close some.", {},
+      std::make_error_code(std::errc::address_in_use));
 }
 
 void MemoryDatagrams::check_free(const Address& address, const DatagramOptions& options) const {

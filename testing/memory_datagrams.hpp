@@ -42,6 +42,11 @@ class MemoryDatagrams {
  private:
   class Port;
 
+  // Those that nobody is given by name (RFC 6335, 6).
+  static constexpr weft::Port first_free_port = 49'152;
+  static constexpr weft::Port last_free_port = 65'535;
+
+  [[nodiscard]] weft::Port free_port();
   void check_free(const Address& address, const DatagramOptions& options) const;
   void arrive(const SentDatagram& datagram);
 
@@ -50,7 +55,7 @@ class MemoryDatagrams {
   std::deque<SentDatagram> under_way_;
   std::vector<SentDatagram> elsewhere_;
   std::function<bool(const SentDatagram&)> lost_;
-  weft::Port next_port_ = 49'152;
+  weft::Port next_port_ = first_free_port;
   bool reversed_ = false;
 };
 

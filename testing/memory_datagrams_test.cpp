@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,28 @@ TEST_F(MemoryDatagramsTest, HaveEachPortOnce) {
   EXPECT_EQ(reactor_.datagrams().ports(), std::vector{server->host()});
   server->abort_connection();
   EXPECT_NO_THROW(open(client_, 53));
+}
+
+TEST_F(MemoryDatagramsTest, GetAFreePortThatNobodyHas) {
+  const auto first = open(std::make_shared<Listener>());
+  const auto server = open(server_, static_cast<Port>(first->host().port() + 1));
+  const auto everywhere = open(std::make_shared<Listener>(), 0, "");
+  const auto client = open(client_);
+  std::set<Port> ports;
+  for (const auto& address : reactor_.datagrams().ports())
+    ports.insert(address.port());
+  EXPECT_EQ(ports.size(), 4U);
+}
+
+TEST_F(MemoryDatagramsTest, GetFreePortsAgainWhenAllHaveBeenGivenOnce) {
+  const auto server = open(server_);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto port = open(client_);
+    ASSERT_GE(port->host().port(), server->host().port());
+    ASSERT_NE(port->host(), server->host());
+    port->abort_connection();
+    reactor_.settle();
+  }
 }
 
 TEST_F(MemoryDatagramsTest, TellAConnectedPortThatNobodyIsThere) {

@@ -158,6 +158,18 @@ TEST_F(StringDatagramTransportTest, TalksToItsPeerAloneOnceConnected) {
   EXPECT_THROW(port->connect(other_address), AlreadyCalledError);
 }
 
+TEST_F(StringDatagramTransportTest, HearsOfNoStrangersDatagramThatWasCutOnceConnected) {
+  DatagramOptions options;
+  options.max_datagram_bytes = 4;
+  const auto port = open_port(talker_, options);
+  port->connect(friend_address);
+  port->deliver("from a stranger", other_address);
+  EXPECT_EQ(port->counters().truncated, 0U);
+  EXPECT_EQ(port->counters().received, 0U);
+  port->deliver("from a friend", friend_address);
+  EXPECT_EQ(port->counters().truncated, 1U);
+}
+
 TEST_F(StringDatagramTransportTest, RefusesWhatARealPortRefuses) {
   const auto port = open_port(talker_);
   EXPECT_THROW(port->send("x"), NotConnectedError);

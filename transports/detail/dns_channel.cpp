@@ -124,7 +124,7 @@ DnsChannel::~DnsChannel() {
 
 void DnsChannel::ask(const std::string& name, DnsType type, Done done) {
   auto asked = std::make_unique<Asked>(Asked{this, std::move(done)});
-  ++pending_;
+  ++asked_;
   ::ares_query(channel_, name.c_str(), ns_c_in, static_cast<int>(type), &DnsChannel::answered,
                asked.release());
   // What failed at once is told from the loop.
@@ -136,7 +136,6 @@ void DnsChannel::answered(void* argument, int status, int, unsigned char* messag
                           int size) noexcept {
   const std::unique_ptr<Asked> asked(static_cast<Asked*>(argument));
   auto& self = *asked->channel;
-  --self.pending_;
   if (self.closing_) return;
   try {
     Answered answer{std::move(asked->done), Result::unreachable, {}};

@@ -41,8 +41,8 @@ class DnsChannel : public std::enable_shared_from_this<DnsChannel> {
   DnsChannel& operator=(const DnsChannel&) = delete;
 
   void ask(const std::string& name, DnsType type, Done done);
-  /// How many questions have neither been answered nor forgotten.
-  [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
+  /// How many questions that were so far.
+  [[nodiscard]] std::size_t asked() const noexcept { return asked_; }
 
  private:
   struct Asked {
@@ -71,7 +71,7 @@ class DnsChannel : public std::enable_shared_from_this<DnsChannel> {
   std::map<int, Socket> sockets_;
   std::vector<Answered> answered_;
   DelayedCall deliver_later_;
-  std::size_t pending_ = 0;
+  std::size_t asked_ = 0;
   bool closing_ = false;
 };
 

@@ -12,6 +12,10 @@ namespace weft::detail {
 
 namespace {
 
+// c-ares sends from one port as long as it waits for anything there. Whoever would forge an answer
+// may find that port, and then has only the number of the question to guess.
+constexpr std::size_t questions_per_channel = 16;
+
 std::string seconds_text(Duration duration) {
   char text[32];
   std::snprintf(text, sizeof text, "%g s", std::chrono::duration<double>(duration).count());
@@ -44,7 +48,15 @@ bool settles(DnsCode code) noexcept {
 struct DnsQuestions::Question {
   explicit Question(DnsKey asked) : key(std::move(asked)) {}
 
+  // To whom it was sent, and by what; an answer may come late.
+  struct Sending {
+    std::shared_ptr<DnsChannel> channel;
+    std::size_t server;
+    bool answered = false;
+  };
+
   DnsKey key;
+  std::vector<Sending> sendings;
   std::map<std::uint64_t, Promise<Answer>> waiters;
   std::size_t first_server = 0;
   std::size_t tries_made = 0;
@@ -120,7 +132,10 @@ void DnsQuestions::try_next(const QuestionPtr& question) {
         patience_.try_timeout, [weak = weak_from_this(), asked = std::weak_ptr(question)] {
           const auto self = weak.lock();
           const auto late = asked.lock();
-          if (self != nullptr && late != nullptr && !late->over) self->try_next(late);
+          if (self == nullptr || late == nullptr || late->over) return;
+          const auto& sending = late->sendings.back();
+          self->retire(*sending.channel, sending.server);
+          self->try_next(late);
         });
     try {
       send(question, server);
@@ -134,23 +149,34 @@ void DnsQuestions::try_next(const QuestionPtr& question) {
 }
 
 void DnsQuestions::send(const QuestionPtr& question, std::size_t server) {
-  auto& channel = channels_[server];
-  if (channel == nullptr) {
-    channel = std::make_shared<DnsChannel>(reactor_, servers_[server], 2 * patience_.try_timeout);
+  auto& current = channels_[server];
+  if (current == nullptr || current->asked() == questions_per_channel) {
+    current = std::make_shared<DnsChannel>(reactor_, servers_[server], 2 * patience_.try_timeout);
   }
+  const auto channel = current;
+  const auto sending = question->sendings.size();
+  question->sendings.push_back({channel, server});
   channel->ask(question->key.first, question->key.second,
-               [weak = weak_from_this(), asked = std::weak_ptr(question), server](
+               [weak = weak_from_this(), asked = std::weak_ptr(question), sending](
                    DnsChannel::Result result, std::span<const std::uint8_t> message) {
                  const auto self = weak.lock();
                  const auto heard = asked.lock();
                  if (self != nullptr && heard != nullptr && !heard->over) {
-                   self->heard(heard, server, result, message);
+                   self->heard(heard, sending, result, message);
                  }
                });
 }
 
-void DnsQuestions::heard(const QuestionPtr& question, std::size_t server, DnsChannel::Result result,
-                         std::span<const std::uint8_t> message) {
+// Something that it was asked is not waited for any more, which c-ares 1.18 cannot be told: its
+// port would stay open as long as it is asked anything else.
+void DnsQuestions::retire(const DnsChannel& channel, std::size_t server) noexcept {
+  if (channels_[server].get() == &channel) channels_[server].reset();
+}
+
+void DnsQuestions::heard(const QuestionPtr& question, std::size_t sending,
+                         DnsChannel::Result result, std::span<const std::uint8_t> message) {
+  question->sendings[sending].answered = true;
+  const auto server = question->sendings[sending].server;
   // How long silence is waited for is our own clock's to say, not that of c-ares.
   if (result == DnsChannel::Result::silent) return;
   auto& complaints = question->complaints[server];
@@ -217,11 +243,11 @@ void DnsQuestions::forget(const QuestionPtr& question) noexcept {
   question->over = true;
   question->timer.cancel_if_active();
   questions_.erase(question->key);
-  if (!questions_.empty()) return;
-  // c-ares 1.18 cannot cancel one question: those that nobody waits for go with their sockets.
-  for (auto& channel : channels_) {
-    if (channel != nullptr && channel->pending() > 0) channel.reset();
+  for (const auto& sending : question->sendings) {
+    if (!sending.answered) retire(*sending.channel, sending.server);
   }
+  // What they alone have kept goes with its sockets.
+  question->sendings.clear();
 }
 
 void DnsQuestions::close(const std::string& why) noexcept {

@@ -56,7 +56,8 @@ class DnsQuestions final : public Turn::Participant,
   void leave(const QuestionPtr& question, std::uint64_t waiter);
   void try_next(const QuestionPtr& question);
   void send(const QuestionPtr& question, std::size_t server);
-  void heard(const QuestionPtr& question, std::size_t server, DnsChannel::Result result,
+  void retire(const DnsChannel& channel, std::size_t server) noexcept;
+  void heard(const QuestionPtr& question, std::size_t sending, DnsChannel::Result result,
              std::span<const std::uint8_t> message);
   void gave_up(const QuestionPtr& question);
   void finish(const QuestionPtr& question, Outcome<Answer> outcome);
@@ -67,7 +68,8 @@ class DnsQuestions final : public Turn::Participant,
   std::vector<Address> servers_;
   DnsPatience patience_;
   DnsCache cache_;
-  // Made when first used; null where nothing is under way and something was left behind.
+  // Where the next question to each server goes; null until then. A channel that asks no more lives
+  // on with the questions that it has sent.
   std::vector<std::shared_ptr<DnsChannel>> channels_;
   std::map<DnsKey, QuestionPtr> questions_;
   std::size_t first_server_ = 0;
