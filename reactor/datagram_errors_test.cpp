@@ -1,4 +1,3 @@
-// What routers say about datagrams that were sent, which the system tells with a later call.
 #include "../framework/datagram.hpp"
 #include "../framework/error.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
@@ -47,6 +46,7 @@ std::uint16_t checksum(std::span<const std::uint16_t> words) {
   return static_cast<std::uint16_t>(~sum);
 }
 
+// What routers say about datagrams that were sent, which the system tells with a later call.
 class DatagramErrors : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
