@@ -33,8 +33,9 @@ TEST(Network, OfNoBitsContainsItsFamilyAlone) {
 }
 
 TEST(Network, IsNotReadFromAnythingElse) {
-  for (const auto* const text : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x",
-                                 "10.0.0.1/8", "::ffff:10.0.0.0/104", "::/129", "example.org/8", "10.0.0.0/8/8"}) {
+  for (const auto* const text :
+       {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0.1/8",
+        "::ffff:10.0.0.0/104", "::/129", "example.org/8", "10.0.0.0/8/8"}) {
     EXPECT_FALSE(Network::parse(text)) << text;
   }
 }
