@@ -61,7 +61,8 @@ def rate_table(results, rates):
             against = [one / peer for one, peer in zip(mine, found[PEER]) if one and peer]
             if against:
                 rate = statistics.median(filter(None, mine))
-                rows.append((scenario.name, name, f"{rate:,.0f} {scenario.unit}s",
+                many = scenario.unit if scenario.unit == "MB" else scenario.unit + "s"
+                rows.append((scenario.name, name, f"{rate:,.0f} {many}",
                              f"{statistics.median(against):.2f}"))
     return markdown(["TLS", "", "a second", f"of {PEER}'s"], rows) if rows else ""
 
