@@ -356,10 +356,12 @@ class Terminals(unittest.TestCase):
         self.assertIn("no-such-program-anywhere could not be run", ran.stdout)
 
     def test_keys_and_the_size_of_the_window_are_passed_on(self):
+        # The signal waits until it is waited for, however soon it comes.
         program = ("import os, signal\n"
-                   "signal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size(), flush=True))\n"
+                   "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
                    "print('hello', input(), flush=True)\n"
-                   "signal.pause()\n")
+                   "signal.sigwait({signal.SIGWINCH})\n"
+                   "print(os.get_terminal_size(), flush=True)\n")
         ours, theirs = os.openpty()
         process = subprocess.Popen([PROGRAMS / "run_under_pty", "--", sys.executable, "-c", program],
                                    stdin=theirs, stdout=theirs, stderr=theirs)
