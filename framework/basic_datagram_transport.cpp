@@ -1,6 +1,7 @@
 #include "basic_datagram_transport.hpp"
 
 #include "census.hpp"
+#include "detail/water_marks.hpp"
 #include "error.hpp"
 #include "logging.hpp"
 
@@ -237,11 +238,7 @@ BasicDatagramTransport::Sent BasicDatagramTransport::try_queued(const Waiting& w
 
 void BasicDatagramTransport::set_write_buffer_limits(std::size_t high, std::size_t low) {
   check_thread();
-  if (low > high) {
-    throw InvalidArgument("The low-water mark (" + std::to_string(low) +
-                          " bytes) is above the high-water mark (" + std::to_string(high) +
-                          "); give the high one first.");
-  }
+  detail::check_water_marks(high, low);
   high_water_ = high;
   low_water_ = low;
   queue_changed();

@@ -1,6 +1,7 @@
 #include "network.hpp"
 
-#include <algorithm>
+#include "detail/address_parts.hpp"
+
 #include <charconv>
 #include <utility>
 
@@ -16,19 +17,13 @@ bool bit(const Address& address, int index) noexcept {
   return (address.octets()[static_cast<std::size_t>(index / 8)] >> (7 - index % 8) & 1) != 0;
 }
 
-bool is_mapped(const Address& address) noexcept {
-  const auto& octets = address.octets();
-  return address.family() == Address::Family::ipv6 && octets[10] == 0xff && octets[11] == 0xff &&
-         std::all_of(octets.begin(), octets.begin() + 10, [](auto octet) { return octet == 0; });
-}
-
 }  // namespace
 
 std::optional<Network> Network::parse(std::string_view text) {
   const auto slash = text.find('/');
   auto first = Address::parse(text.substr(0, slash), 0);
   // Peers over mapped addresses are IPv4 to us: a network of those would contain nobody.
-  if (!first || is_mapped(*first)) return std::nullopt;
+  if (!first || detail::without_mapping(*first) != *first) return std::nullopt;
   int bits = bits_in(*first);
   if (slash != std::string_view::npos) {
     const auto given = text.substr(slash + 1);

@@ -1,5 +1,6 @@
 #include "proxy_header.hpp"
 
+#include "detail/address_parts.hpp"
 #include "detail/crc32c.hpp"
 
 #include <algorithm>
@@ -73,14 +74,8 @@ Port port_from(std::string_view word) {
 
 // A dual-stack proxy writes IPv4 addresses into IPv6 ones; whoever holds lists of them means the
 // same.
-Address without_mapping(const Address& address) {
-  const auto& octets = address.octets();
-  const bool zeros =
-      std::all_of(octets.begin(), octets.begin() + 10, [](auto o) { return o == 0; });
-  if (address.family() != Family::ipv6 || !zeros || octets[10] != 0xff || octets[11] != 0xff) {
-    return address;
-  }
-  return Address::ipv4({octets[12], octets[13], octets[14], octets[15]}, address.port());
+Address as_meant(const Address& address) {
+  return detail::without_mapping(address);
 }
 
 Address address_from(std::string_view word, Family family) {
@@ -89,13 +84,6 @@ Address address_from(std::string_view word, Family family) {
     refuse(quoted(word) + " is no address of the family that it names.");
   }
   return *address;
-}
-
-Address with_port(const Address& address, Port port) {
-  if (address.family() == Family::ipv6) return Address::ipv6(address.octets(), port);
-  std::array<std::uint8_t, 4> octets;
-  std::copy_n(address.octets().begin(), octets.size(), octets.begin());
-  return Address::ipv4(octets, port);
 }
 
 // `line` is without its ending.
@@ -114,8 +102,8 @@ ProxyHeader parse_line(std::string_view line) {
   const auto source_port = port_from(next_word(line));
   const auto destination_port = port_from(next_word(line));
   if (!line.empty() || trailing) refuse("it goes on behind its last port.");
-  return {without_mapping(with_port(source, source_port)),
-          without_mapping(with_port(destination, destination_port)),
+  return {as_meant(detail::with_port(source, source_port)),
+          as_meant(detail::with_port(destination, destination_port)),
           {}};
 }
 
@@ -132,7 +120,7 @@ Address unix_address(std::string_view room) {
 Address ip_address(std::string_view room, std::size_t size, Port port) {
   std::array<std::uint8_t, 16> octets{};
   std::copy_n(room.begin(), size, octets.begin());
-  if (size == octets.size()) return without_mapping(Address::ipv6(octets, port));
+  if (size == octets.size()) return as_meant(Address::ipv6(octets, port));
   return Address::ipv4({octets[0], octets[1], octets[2], octets[3]}, port);
 }
 
@@ -267,7 +255,10 @@ std::optional<std::string_view> ProxyHeader::field(std::uint8_t type) const noex
 std::string ProxyHeader::version_1() const {
   const auto family = family_of(*this);
   if (family != Family::ipv4 && family != Family::ipv6) return "PROXY UNKNOWN\r\n";
-  const auto plain = [](const Address& address) { return with_port(address, 0).host(); };
+  // A scope means nothing elsewhere.
+  const auto plain = [family](const Address& address) {
+    return family == Family::ipv6 ? Address::ipv6(address.octets(), 0).host() : address.host();
+  };
   return std::string(signature_1) + (family == Family::ipv4 ? "TCP4 " : "TCP6 ") + plain(source) +
          " " + plain(destination) + " " + std::to_string(source.port()) + " " +
          std::to_string(destination.port()) + "\r\n";

@@ -2,6 +2,7 @@
 #include "../testing/conformance/stream_conformance.hpp"
 #include "../transports/streams.hpp"
 #include "make_reactor.hpp"
+#include "without_resets_test.hpp"
 
 #include <atomic>
 #include <fcntl.h>
@@ -69,19 +70,6 @@ class Pipes final : public SmallBuffers {
     adopt_pipes(reactor(), back[0], there[1], std::move(client));
   }
 };
-
-// Neither UNIX sockets nor pipes have resets: whose peer aborts sees an end.
-std::map<std::string, std::string> what_needs_resets() {
-  std::map<std::string, std::string> skipped;
-  for (const char* const behaviour :
-       {"IsLostForTheReasonThatItWasAbortedWith", "LosesOnlyTheConnectionWhoseCallbackThrew",
-        "LosesTheConnectionWhosePauseWritingThrows", "MayBeAbortedAfterLoseWithAFullBuffer",
-        "MayBeAbortedInDataReceivedAndThePeerSeesAReset", "MayBeAbortedWhilePausedAndInEofReceived",
-        "ReportsAResetWhilePaused", "StopsItsProducerWhenThePeerResets"}) {
-    skipped[behaviour] = "the system has no resets for this carrier";
-  }
-  return skipped;
-}
 
 template <class Fixture>
 std::vector<StreamKind> kinds(const std::string& prefix) {

@@ -5,6 +5,7 @@
 #include "../testing/results.hpp"
 #include "../transports/streams.hpp"
 #include "process_test.hpp"
+#include "without_resets_test.hpp"
 
 #include <array>
 #include <csignal>
@@ -174,23 +175,6 @@ class LeftByAChild final : public ReactorStreamFixture {
   }
   [[nodiscard]] std::size_t more_than_buffers_take() const override { return 4'000'000; }
 };
-
-// Pipes have no resets: whose peer aborts sees an end.
-const std::map<std::string, std::string>& what_needs_resets() {
-  static const auto skipped = [] {
-    std::map<std::string, std::string> all;
-    for (const char* const behaviour :
-         {"IsLostForTheReasonThatItWasAbortedWith", "LosesOnlyTheConnectionWhoseCallbackThrew",
-          "LosesTheConnectionWhosePauseWritingThrows", "MayBeAbortedAfterLoseWithAFullBuffer",
-          "MayBeAbortedInDataReceivedAndThePeerSeesAReset",
-          "MayBeAbortedWhilePausedAndInEofReceived", "ReportsAResetWhilePaused",
-          "StopsItsProducerWhenThePeerResets"}) {
-      all[behaviour] = "the system has no resets for this carrier";
-    }
-    return all;
-  }();
-  return skipped;
-}
 
 std::vector<StreamKind> children() {
   std::vector<StreamKind> all;

@@ -2,6 +2,7 @@
 #include "../testing/conformance/stream_conformance.hpp"
 #include "../transports/tls_contexts_test.hpp"
 #include "make_reactor.hpp"
+#include "without_resets_test.hpp"
 
 #include <atomic>
 #include <memory>
@@ -96,16 +97,10 @@ class TlsOnUnixSockets final : public TlsFixture {
   std::string path_;
 };
 
-// UNIX sockets have no resets, so whose peer aborts sees TLS cut off.
-std::map<std::string, std::string> what_needs_resets() {
-  std::map<std::string, std::string> skipped;
-  for (const char* const behaviour :
-       {"IsLostForTheReasonThatItWasAbortedWith", "LosesOnlyTheConnectionWhoseCallbackThrew",
-        "LosesTheConnectionWhosePauseWritingThrows", "MayBeAbortedAfterLoseWithAFullBuffer",
-        "MayBeAbortedInDataReceivedAndThePeerSeesAReset", "MayBeAbortedWhilePausedAndInEofReceived",
-        "ReportsAResetWhilePaused"}) {
-    skipped[behaviour] = "the system has no resets for this carrier";
-  }
+// A producer is stopped when TLS is cut off, too.
+std::map<std::string, std::string> what_tls_needs_resets_for() {
+  auto skipped = what_needs_resets();
+  skipped.erase("StopsItsProducerWhenThePeerResets");
   return skipped;
 }
 #endif
@@ -128,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(TlsInTls, StreamConformance,
 #ifdef __linux__
 INSTANTIATE_TEST_SUITE_P(TlsOnUnix, StreamConformance,
                          ::testing::ValuesIn(kinds<TlsOnUnixSockets>("tls_on_unix_",
-                                                                     what_needs_resets())),
+                                                                     what_tls_needs_resets_for())),
                          stream_kind_name);
 #endif
 

@@ -1,5 +1,6 @@
 #include "fake_resolver.hpp"
 
+#include "../framework/detail/address_parts.hpp"
 #include "../framework/error.hpp"
 
 #include <memory>
@@ -72,7 +73,7 @@ Deferred<std::vector<Address>> FakeResolver::give(const Answer& answer, Port por
     outcome = *answer.failure;
   } else {
     for (const auto& address : answer.addresses)
-      outcome.value().push_back(*Address::parse(address.host(), port));
+      outcome.value().push_back(weft::detail::with_port(address, port));
   }
   if (answer.after == Duration::zero()) {
     return Deferred<std::vector<Address>>(std::move(outcome));

@@ -1,5 +1,6 @@
 #include "memory_datagrams.hpp"
 
+#include "../framework/detail/address_parts.hpp"
 #include "../framework/error.hpp"
 
 #include <algorithm>
@@ -59,7 +60,7 @@ std::shared_ptr<DatagramTransport> MemoryDatagrams::listen(
   }
   check_free(*address, options);
   auto transport = std::make_shared<Port>(*this, options);
-  transport->set_host(port != 0 ? *address : *Address::parse(address->host(), free_port()));
+  transport->set_host(port != 0 ? *address : weft::detail::with_port(*address, free_port()));
   ports_.push_back(transport.get());
   transport->start(std::move(protocol));
   return transport;

@@ -2,6 +2,7 @@
 
 #include "../framework/census.hpp"
 #include "../framework/connect_attempt.hpp"
+#include "../framework/detail/address_parts.hpp"
 #include "../framework/error.hpp"
 #include "../framework/happy_eyeballs.hpp"
 #include "../framework/listener.hpp"
@@ -27,10 +28,6 @@ bool is_here(const Address& address) {
   return is_everywhere(address) || address.host() == "::1" || address.host().starts_with("127.");
 }
 
-Address with_port(const Address& address, Port port) {
-  return *Address::parse(address.host(), port);
-}
-
 }  // namespace
 
 // ---- the parts
@@ -47,7 +44,7 @@ class MemoryReactor::Names final : public Resolver {
     }
     auto addresses = known->second;
     for (auto& address : addresses)
-      address = with_port(address, port);
+      address = weft::detail::with_port(address, port);
     return weft::succeed(std::move(addresses));
   }
   void add(std::string name, std::vector<Address> addresses) {
@@ -234,7 +231,7 @@ void MemoryReactor::check_free(const Address& address, const ListenOptions& opti
 }
 
 Address MemoryReactor::free_address(Address address) {
-  return address.port() != 0 ? address : with_port(address, next_port_++);
+  return address.port() != 0 ? address : weft::detail::with_port(address, next_port_++);
 }
 
 std::shared_ptr<MemoryReactor::Port> MemoryReactor::find_port(const Address& address) const {
@@ -281,7 +278,8 @@ Deferred<std::shared_ptr<Protocol>> MemoryReactor::connect_tcp(std::string host,
 void MemoryReactor::join(const std::shared_ptr<Connector>& connector, const Address& address) {
   const auto port = find_port(address);
   const auto& bound = connector->options().bind_address;
-  const auto near = free_address(bound && !is_everywhere(*bound) ? *bound : with_port(address, 0));
+  const auto near =
+      free_address(bound && !is_everywhere(*bound) ? *bound : weft::detail::with_port(address, 0));
   auto [client, server] =
       MemoryTransport::make_pair(*this, near, address, MemoryTransport::default_capacity);
   backlog_.emplace_back(port, std::move(server));

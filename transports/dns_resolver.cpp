@@ -1,6 +1,7 @@
 #include "dns_resolver.hpp"
 
 #include "../framework/deferred_list.hpp"
+#include "../framework/detail/address_parts.hpp"
 #include "../framework/error.hpp"
 #include "detail/dns_lookups.hpp"
 
@@ -16,7 +17,7 @@ using Addresses = std::vector<Address>;
 Addresses with_port(const std::vector<AddressRecord>& records, Port port) {
   Addresses addresses;
   for (const auto& record : records)
-    addresses.push_back(*Address::parse(record.address.host(), port));
+    addresses.push_back(detail::with_port(record.address, port));
   return addresses;
 }
 

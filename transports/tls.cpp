@@ -84,20 +84,7 @@ Deferred<void> begin_upgrade(const std::shared_ptr<detail::TlsTransport>& tls) {
 
 }  // namespace
 
-// ---- options and contexts
-
-Pem Pem::file(std::string path) {
-  Pem pem;
-  pem.value_ = std::move(path);
-  pem.is_file_ = true;
-  return pem;
-}
-
-Pem Pem::text(std::string content) {
-  Pem pem;
-  pem.value_ = std::move(content);
-  return pem;
-}
+// ---- contexts
 
 TlsContext::TlsContext(const TlsServerOptions& options)
     : shared_(std::make_shared<detail::TlsShared>(options)) {}

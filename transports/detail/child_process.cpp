@@ -102,6 +102,12 @@ void ChildProcess::add_stream(int descriptor, Kind kind,
   streams_.emplace(descriptor, Stream{kind, transport, transport});
 }
 
+std::shared_ptr<DescriptorTransport> ChildProcess::open_terminal() {
+  terminal_ = OwnedDescriptor(::fcntl(descriptors_.terminal.get(), F_DUPFD_CLOEXEC, 3));
+  return std::make_shared<DescriptorTransport>(
+      reactor_, UsedDescriptor(std::move(descriptors_.terminal)), Address(), Address());
+}
+
 std::shared_ptr<DescriptorTransport> ChildProcess::join_standard_streams() {
   auto& ends = descriptors_.ours;
   const auto take = [&ends](int target) {
@@ -113,9 +119,7 @@ std::shared_ptr<DescriptorTransport> ChildProcess::join_standard_streams() {
   };
   std::shared_ptr<DescriptorTransport> joined;
   if (descriptors_.terminal.open()) {
-    terminal_ = OwnedDescriptor(::fcntl(descriptors_.terminal.get(), F_DUPFD_CLOEXEC, 3));
-    joined = std::make_shared<DescriptorTransport>(
-        reactor_, UsedDescriptor(std::move(descriptors_.terminal)), Address(), Address());
+    joined = open_terminal();
   } else {
     auto from_child = take(STDOUT_FILENO);
     auto to_child = take(STDIN_FILENO);
@@ -137,11 +141,7 @@ void ChildProcess::begin(std::shared_ptr<ProcessProtocol> protocol) {
   }
   descriptors_.ours.clear();
   if (descriptors_.terminal.open()) {
-    terminal_ = OwnedDescriptor(::fcntl(descriptors_.terminal.get(), F_DUPFD_CLOEXEC, 3));
-    add_stream(
-        terminal_stream, Kind::both_ways,
-        std::make_shared<DescriptorTransport>(
-            reactor_, UsedDescriptor(std::move(descriptors_.terminal)), Address(), Address()));
+    add_stream(terminal_stream, Kind::both_ways, open_terminal());
   }
   if (at_stop_ == ProcessOptions::AtStop::terminate) {
     stop_trigger_ = reactor_.add_system_event_trigger(

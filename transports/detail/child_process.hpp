@@ -68,6 +68,7 @@ class ChildProcess final : public Process,
   void loop_ended() noexcept override;
 
   [[nodiscard]] const Stream& stream(int descriptor) const;
+  [[nodiscard]] std::shared_ptr<DescriptorTransport> open_terminal();
   void add_stream(int descriptor, ChildDescriptor::Kind kind,
                   std::shared_ptr<DescriptorTransport> transport);
   template <class F>

@@ -1,6 +1,8 @@
 #include "dns_lookups.hpp"
 
+#include "../../framework/detail/address_parts.hpp"
 #include "../../framework/error.hpp"
+#include "lower_case.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -113,7 +115,7 @@ DnsQuestions& DnsLookups::questions() {
   if (!all_given) system = read_dns_system(options_.resolv_conf_path);
   std::vector<Address> servers;
   for (const auto& server : options_.servers.empty() ? system.servers : options_.servers) {
-    servers.push_back(server.port() != 0 ? server : *Address::parse(server.host(), dns_port));
+    servers.push_back(server.port() != 0 ? server : with_port(server, dns_port));
   }
   ndots_ = static_cast<std::size_t>(options_.ndots.value_or(system.ndots));
   for (const auto& domain : options_.search_domains.value_or(system.search_domains))
@@ -246,9 +248,7 @@ template Deferred<std::vector<MxRecord>> DnsLookups::records(const std::string&,
 template Deferred<std::vector<TxtRecord>> DnsLookups::records(const std::string&, DnsType);
 
 Deferred<std::vector<PtrRecord>> DnsLookups::names(const Address& address) {
-  const auto bare = address.family() == Address::Family::ipv4
-                        ? *Address::parse(address.host(), 0)
-                        : Address::ipv6(address.octets(), 0, address.scope_id());
+  const auto bare = with_port(address, 0);
   if (const auto known = hosts_.names(bare); !known.empty()) {
     std::vector<PtrRecord> records;
     for (const auto& name : known)

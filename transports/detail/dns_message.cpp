@@ -1,5 +1,7 @@
 #include "dns_message.hpp"
 
+#include "lower_case.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -248,14 +250,6 @@ std::optional<std::string> follow_aliases(Bytes8 message, const std::vector<Reco
 }
 
 }  // namespace
-
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  for (auto& letter : lower) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
-  return lower;
-}
 
 std::string_view dns_type_name(DnsType type) noexcept {
   switch (type) {

@@ -48,7 +48,4 @@ struct DnsAnswer {
 [[nodiscard]] std::optional<DnsAnswer> read_dns_answer(std::span<const std::uint8_t> message,
                                                        std::string_view name, DnsType type);
 
-/// Letters of ASCII in lower case; names do not differ by it.
-[[nodiscard]] std::string lower_case(std::string_view name);
-
 }  // namespace weft::detail

@@ -1,6 +1,7 @@
 #include "hosts_file.hpp"
 
 #include "dns_message.hpp"
+#include "lower_case.hpp"
 
 #include <fstream>
 #include <sstream>

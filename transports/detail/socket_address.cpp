@@ -1,5 +1,6 @@
 #include "socket_address.hpp"
 
+#include "../../framework/detail/address_parts.hpp"
 #include "../../framework/error.hpp"
 
 #include <algorithm>
@@ -32,10 +33,7 @@ Address from_ipv4(const sockaddr_in& in) {
 Address from_ipv6(const sockaddr_in6& in) {
   std::array<std::uint8_t, 16> octets;
   std::memcpy(octets.data(), &in.sin6_addr, octets.size());
-  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) {
-    return Address::ipv4({octets[12], octets[13], octets[14], octets[15]}, ntohs(in.sin6_port));
-  }
-  return Address::ipv6(octets, ntohs(in.sin6_port), in.sin6_scope_id);
+  return without_mapping(Address::ipv6(octets, ntohs(in.sin6_port), in.sin6_scope_id));
 }
 
 sockaddr_in to_ipv4(const Address& address) {

@@ -1,6 +1,7 @@
 #include "tls_certificates.hpp"
 
 #include "../../framework/address.hpp"
+#include "lower_case.hpp"
 #include "tls_errors.hpp"
 
 #include <openssl/asn1.h>
@@ -11,7 +12,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <ctime>
 #include <fstream>
 #include <iterator>
@@ -80,12 +80,6 @@ std::string hexadecimal(const unsigned char* data, std::size_t size) {
     text += digits[data[i] >> 4];
     text += digits[data[i] & 15];
   }
-  return text;
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   return text;
 }
 
@@ -237,13 +231,14 @@ std::vector<std::string> dns_names(X509* certificate) {
   const auto list = names_of(certificate);
   for (int i = 0; list != nullptr && i < sk_GENERAL_NAME_num(list.get()); ++i) {
     const auto* const name = sk_GENERAL_NAME_value(list.get(), i);
-    if (name->type == GEN_DNS) names.push_back(lower(text_of(name->d.dNSName)));
+    if (name->type == GEN_DNS) names.push_back(lower_case(text_of(name->d.dNSName)));
   }
   if (!names.empty()) return names;
   const auto* const subject = X509_get_subject_name(certificate);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at >= 0) {
-    names.push_back(lower(text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)))));
+    names.push_back(
+        lower_case(text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)))));
   }
   return names;
 }

@@ -1,4 +1,5 @@
 #include "../../framework/logging.hpp"
+#include "lower_case.hpp"
 #include "tls_certificates.hpp"
 #include "tls_errors.hpp"
 #include "tls_shared.hpp"
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <fstream>
 
 namespace weft::detail {
@@ -262,11 +262,8 @@ int TlsShared::choose_certificate(SSL* ssl, int*, void* self) {
   const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
   try {
-    std::string wanted(name);
-    std::transform(wanted.begin(), wanted.end(), wanted.begin(),
-                   [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     const auto keys = static_cast<TlsShared*>(self)->keys();
-    SSL_set_SSL_CTX(ssl, keys->find(wanted));
+    SSL_set_SSL_CTX(ssl, keys->find(lower_case(name)));
     return SSL_TLSEXT_ERR_OK;
   } catch (...) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
