@@ -9,6 +9,7 @@
 #include "../testing/results.hpp"
 #include "../transports/tls.hpp"
 #include "../transports/tls_contexts_test.hpp"
+#include "detail/counted_calls_test.hpp"
 #include "make_reactor.hpp"
 
 #include <gmock/gmock.h>
@@ -108,6 +109,24 @@ TEST_P(TlsUsage, PutsTlsBetweenAFactoryAndItsPort) {
   EXPECT_THAT(testing::failure_result_of<CertificateError>(std::move(refused)).message(),
               HasSubstr("is made out for DNS:server.test and not for 127.0.0.1"));
 }
+
+#ifdef __linux__
+// The client's hello, the server's answer, the client's end with its greeting, and the server's
+// tickets with the echo.
+TEST_P(TlsUsage, SendsTheEndOfAHandshakeTogetherWithWhatFollowsIt) {
+  port_ = reactor_->listen_tcp(0, tls_server(server_context_, factory_for<Echo>()),
+                               testing::on_loopback());
+  const auto client = std::make_shared<AccumulatingProtocol>();
+  client->on_made = [](AccumulatingProtocol& self) { self.way().write("hello"); };
+  TlsTarget target("127.0.0.1", port_.address().port());
+  target.server_name = test_server_name;
+  sends = 0;
+  auto connecting =
+      connect_tls(*reactor_, target, client_context_, factory_from([&] { return client; }));
+  ASSERT_TRUE(spin_until([&] { return client->data == "hello"; }));
+  EXPECT_EQ(sends, 4);
+}
+#endif
 
 // ---- later
 

@@ -4,6 +4,7 @@
 #include "../../testing/conformance/reactor_fixture.hpp"
 #include "../../testing/log_capture.hpp"
 #include "../make_reactor.hpp"
+#include "counted_calls_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,44 +12,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#ifdef __linux__
-#include <dlfcn.h>
-#include <sys/socket.h>
-
-namespace {
-
-// What this thread has asked the system for.
-thread_local int sends = 0;
-thread_local int receives = 0;
-
-template <class Function>
-Function* system_s(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
-}
-
-}  // namespace
-
-// These stand before the C library's, which they call.
-extern "C" ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
-  static auto* const real = system_s<ssize_t(int, const msghdr*, int)>("sendmsg");
-  ++sends;
-  return real(descriptor, message, flags);
-}
-
-extern "C" ssize_t send(int descriptor, const void* data, size_t size, int flags) {
-  static auto* const real = system_s<ssize_t(int, const void*, size_t, int)>("send");
-  ++sends;
-  return real(descriptor, data, size, flags);
-}
-
-extern "C" ssize_t recv(int descriptor, void* data, size_t size, int flags) {
-  static auto* const real = system_s<ssize_t(int, void*, size_t, int)>("recv");
-  ++receives;
-  return real(descriptor, data, size, flags);
-}
-
-#endif
 
 namespace weft {
 namespace {

@@ -279,17 +279,10 @@ void TlsTransport::begin_behind(std::shared_ptr<Protocol> protocol) {
 
 void TlsTransport::shake_hands() {
   const auto step = run([this] { return SSL_do_handshake(ssl_.get()); });
+  // The end of the handshake leaves together with what the protocol writes at once.
+  if (step == Step::done) return handshake_done();
   flush_ciphertext();
-  switch (step) {
-    case Step::done:
-      handshake_done();
-      break;
-    case Step::wants_input:
-      break;
-    default:
-      fail(failure());
-      break;
-  }
+  if (step != Step::wants_input) fail(failure());
 }
 
 void TlsTransport::handshake_done() {
@@ -388,6 +381,7 @@ void TlsTransport::process_input() {
   try {
     if (phase_ == Phase::shaking_hands && !input_.empty()) shake_hands();
     if (secured()) read_records();
+    flush_ciphertext();
     keep_rest();
   } catch (...) {
     in_input_ = false;
@@ -429,8 +423,8 @@ TlsTransport::Step TlsTransport::read_in_place() {
   if (room.empty()) return Step::wants_input;
   std::size_t count = 0;
   const auto step = run([&] { return SSL_read_ex(ssl_.get(), room.data(), room.size(), &count); });
-  flush_ciphertext();
   if (step == Step::done) received_in_place(count);
+  flush_ciphertext();
   return step;
 }
 
@@ -446,8 +440,8 @@ TlsTransport::Step TlsTransport::read_to_scratch() {
     });
     if (step == Step::done) filled += count;
   }
-  flush_ciphertext();
   if (filled > 0) received({scratch.data(), filled});
+  flush_ciphertext();
   return step;
 }
 
