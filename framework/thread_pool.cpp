@@ -1,5 +1,6 @@
 #include "thread_pool.hpp"
 
+#include "detail/held_context.hpp"
 #include "logging.hpp"
 
 #include <chrono>
@@ -14,10 +15,17 @@
 namespace weft {
 
 struct ThreadPool::State {
+  struct Work {
+    Callback callback;
+    detail::HeldContext context = detail::HeldContext::capture();
+  };
+
+  static void run(Work work);
+
   std::mutex mutex;
   std::condition_variable has_work;
   std::condition_variable thread_ended;
-  std::deque<Callback> queue;
+  std::deque<Work> queue;
   std::size_t threads = 0;
   std::size_t idle = 0;
   bool stopping = false;
@@ -38,9 +46,10 @@ ThreadPool::~ThreadPool() {
 }
 
 bool ThreadPool::submit(Callback work) {
+  State::Work taken{std::move(work)};
   const std::lock_guard lock(state_->mutex);
   if (state_->stopping) return false;
-  state_->queue.push_back(std::move(work));
+  state_->queue.push_back(std::move(taken));
   if (state_->idle >= state_->queue.size() || state_->threads >= max_threads_) {
     state_->has_work.notify_one();
     return true;
@@ -57,6 +66,17 @@ bool ThreadPool::submit(Callback work) {
   return true;
 }
 
+void ThreadPool::State::run(Work work) {
+  const detail::ContextSwitch inside(work.context);
+  // Destroyed in its context too.
+  auto callback = std::move(work.callback);
+  try {
+    callback();
+  } catch (...) {
+    log_failure("threads", "Work in the thread pool threw", Failure::current());
+  }
+}
+
 void ThreadPool::work(const std::shared_ptr<State>& state) {
   std::unique_lock lock(state->mutex);
   for (;;) {
@@ -67,12 +87,7 @@ void ThreadPool::work(const std::shared_ptr<State>& state) {
     auto next = std::move(state->queue.front());
     state->queue.pop_front();
     lock.unlock();
-    try {
-      next();
-    } catch (...) {
-      log_failure("threads", "Work in the thread pool threw", Failure::current());
-    }
-    next = {};
+    State::run(std::move(next));
     lock.lock();
   }
   --state->threads;
@@ -80,7 +95,7 @@ void ThreadPool::work(const std::shared_ptr<State>& state) {
 }
 
 bool ThreadPool::stop(Duration deadline) {
-  std::deque<Callback> dropped;
+  std::deque<State::Work> dropped;
   std::unique_lock lock(state_->mutex);
   state_->stopping = true;
   dropped.swap(state_->queue);
