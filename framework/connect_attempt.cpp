@@ -8,7 +8,7 @@
 namespace weft {
 
 ConnectAttempt::ConnectAttempt(Clock& clock, std::shared_ptr<Factory> factory)
-    : clock_(clock), factory_(std::move(factory)) {
+    : Turn::Participant(clock.turn()), clock_(clock), factory_(std::move(factory)) {
   if (factory_ == nullptr) {
     throw InvalidArgument("A connect was given no factory, so nobody would talk; pass one.");
   }
@@ -22,6 +22,11 @@ Deferred<std::shared_ptr<Protocol>> ConnectAttempt::begin() {
     if (const auto self = weak.lock()) self->cancelled();
   });
   return promise_->deferred();
+}
+
+PendingWork ConnectAttempt::describe() const {
+  if (over_) return {};
+  return {"connecting", target(), where()};
 }
 
 void ConnectAttempt::cancelled() {
@@ -67,6 +72,7 @@ void ConnectAttempt::connected(const std::shared_ptr<StreamTransport>& transport
     });
     return;
   }
+  transport->made_at(where());
   reason = transport->establish(protocol, self);
   clock_.turn().enter_logged("The callback of a connect threw", [&] {
     reason ? promise_->errback(*reason) : promise_->callback(std::move(protocol));
