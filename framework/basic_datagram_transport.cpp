@@ -1,11 +1,13 @@
 #include "basic_datagram_transport.hpp"
 
 #include "census.hpp"
+#include "detail/names.hpp"
 #include "detail/water_marks.hpp"
 #include "error.hpp"
 #include "logging.hpp"
 
 #include <algorithm>
+#include <typeinfo>
 #include <unordered_set>
 #include <utility>
 
@@ -60,14 +62,27 @@ void BasicDatagramTransport::check_thread() const {
 
 template <class F>
 void BasicDatagramTransport::call_user(std::string_view what, F&& callback) noexcept {
-  turn()->enter_in(context_, std::forward<F>(callback), [&](const Failure& failure) {
-    try {
-      log_failure("datagrams", std::string(what) + " of the port at " + host_.text() + " threw",
-                  failure);
-    } catch (...) {
-      log_failure("datagrams", "A callback of a port threw", failure);
-    }
-  });
+  turn()->enter_in(
+      context_, std::forward<F>(callback),
+      [&](const Failure& failure) {
+        try {
+          log_failure("datagrams", std::string(what) + " of the port at " + host_.text() + " threw",
+                      failure);
+        } catch (...) {
+          log_failure("datagrams", "A callback of a port threw", failure);
+        }
+      },
+      Turn::Subject(this));
+}
+
+PendingWork BasicDatagramTransport::describe() const {
+  if (protocol_ == nullptr) return {};
+  return {"datagram port", detail::type_text(subject_type()) + " at " + host_.text(), where()};
+}
+
+const char* BasicDatagramTransport::subject_type() const noexcept {
+  const auto* const protocol = protocol_.get();
+  return protocol != nullptr ? typeid(*protocol).name() : nullptr;
 }
 
 // What came before it was connected may be anybody's. A UNIX socket's name may be written in

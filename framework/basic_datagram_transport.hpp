@@ -50,6 +50,9 @@ class BasicDatagramTransport : public DatagramTransport,
   [[nodiscard]] bool open() const final { return state_ == State::open; }
   [[nodiscard]] Clock& clock() const final { return clock_; }
 
+  [[nodiscard]] PendingWork describe() const override;
+  [[nodiscard]] const char* subject_type() const noexcept override;
+
  protected:
   /// What the system makes of one datagram.
   enum class Sent : std::uint8_t {

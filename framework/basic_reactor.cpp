@@ -215,6 +215,7 @@ bool BasicReactor::run_thread_calls() {
     calls.swap(thread_calls_);
     thread_calls_waiting_ = false;
   }
+  turn().counts().thread_calls += calls.size();
   for (auto& call : calls) {
     turn().enter_logged_in(call.context, "A call from another thread threw", [&call] {
       auto running = std::move(call.callback);
@@ -230,6 +231,7 @@ void BasicReactor::round(std::optional<TimePoint> latest) {
   if (stop_asked_.exchange(false) && (state_ == State::starting || state_ == State::running)) {
     stop();
   }
+  ++turn().counts().rounds;
   bool done_something = run_thread_calls();
   done_something = run_due(now()) > 0 || done_something;
   done_something = turn().wake_waiting() || done_something;

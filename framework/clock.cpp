@@ -5,8 +5,10 @@
 #include "error.hpp"
 #include "turn.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <utility>
 
 namespace weft {
@@ -109,6 +111,19 @@ std::optional<TimePoint> Clock::next_due() const noexcept {
 
 std::size_t Clock::run_due(TimePoint now) {
   return timers_->run_due(now);
+}
+
+void Clock::describe_calls(std::vector<PendingWork>& pending) const {
+  std::vector<std::pair<TimePoint, SourceLocation>> calls;
+  timers_->each([&](const detail::TimerNode& node) {
+    calls.emplace_back(TimePoint(Duration(node.due)), node.where);
+  });
+  std::sort(calls.begin(), calls.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [due, where] : calls) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - now());
+    pending.push_back({"call", "due in " + std::to_string(left.count()) + " ms", where});
+  }
 }
 
 void Clock::drop_calls() noexcept {

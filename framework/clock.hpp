@@ -1,6 +1,7 @@
 // Time as the framework sees it: a monotonic clock that calls back later.
 #pragma once
 
+#include "diagnostics/pending_work.hpp"
 #include "source_location.hpp"
 #include "unique_function.hpp"
 
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace weft {
 
@@ -75,6 +77,7 @@ class Clock {
 
   /// The way into user code that belongs to this clock's loop.
   [[nodiscard]] Turn& turn() noexcept { return *turn_; }
+  [[nodiscard]] const Turn& turn() const noexcept { return *turn_; }
 
  protected:
   Clock();
@@ -85,6 +88,8 @@ class Clock {
   std::size_t run_due(TimePoint now);
   /// A call became the earliest: a loop that sleeps until the earliest call must be told.
   virtual void earliest_call_moved_forward() {}
+  /// Adds each scheduled call to `pending`, earliest first.
+  void describe_calls(std::vector<PendingWork>& pending) const;
   /// Drops all calls without making them, for a loop that ends; the census counts them as
   /// abandoned.
   void drop_calls() noexcept;

@@ -8,7 +8,10 @@
 namespace weft {
 
 ConnectAttempt::ConnectAttempt(Clock& clock, std::shared_ptr<Factory> factory)
-    : clock_(clock), factory_(std::move(factory)), context_(detail::HeldContext::capture()) {
+    : Turn::Participant(clock.turn()),
+      clock_(clock),
+      factory_(std::move(factory)),
+      context_(detail::HeldContext::capture()) {
   if (factory_ == nullptr) {
     throw InvalidArgument("A connect was given no factory, so nobody would talk; pass one.");
   }
@@ -22,6 +25,11 @@ Deferred<std::shared_ptr<Protocol>> ConnectAttempt::begin() {
     if (const auto self = weak.lock()) self->cancelled();
   });
   return promise_->deferred();
+}
+
+PendingWork ConnectAttempt::describe() const {
+  if (over_) return {};
+  return {"connecting", target(), where()};
 }
 
 void ConnectAttempt::cancelled() {
@@ -71,6 +79,7 @@ void ConnectAttempt::connected(const std::shared_ptr<StreamTransport>& transport
     });
     return;
   }
+  transport->made_at(where());
   reason = transport->establish(protocol, self);
   clock_.turn().enter_logged("The callback of a connect threw", [&] {
     reason ? promise_->errback(*reason) : promise_->callback(std::move(protocol));

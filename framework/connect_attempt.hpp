@@ -6,6 +6,7 @@
 #include "detail/held_context.hpp"
 #include "factory.hpp"
 #include "stream_transport.hpp"
+#include "turn.hpp"
 
 #include <memory>
 
@@ -14,7 +15,9 @@ namespace weft {
 /// Turns what a carrier reports into the one outcome of a connect, and counts the factory's use
 /// until the connection is gone. A carrier derives from it, keeps itself alive while it tries, and
 /// reports `connected` or `failed` from the loop.
-class ConnectAttempt : public StreamOwner, public std::enable_shared_from_this<ConnectAttempt> {
+class ConnectAttempt : public StreamOwner,
+                       public Turn::Participant,
+                       public std::enable_shared_from_this<ConnectAttempt> {
  public:
   ~ConnectAttempt() override;
 
@@ -22,6 +25,7 @@ class ConnectAttempt : public StreamOwner, public std::enable_shared_from_this<C
   /// throws.
   Deferred<std::shared_ptr<Protocol>> begin();
   void connection_closed(StreamTransport& transport) noexcept final;
+  [[nodiscard]] PendingWork describe() const override;
 
  protected:
   ConnectAttempt(Clock& clock, std::shared_ptr<Factory> factory);
@@ -39,6 +43,10 @@ class ConnectAttempt : public StreamOwner, public std::enable_shared_from_this<C
   virtual void end_attempt() noexcept = 0;
   /// Where it was going, for messages.
   [[nodiscard]] virtual std::string target() const = 0;
+
+  void flush() noexcept final {}
+  void wake() noexcept final {}
+  void loop_ended() noexcept final {}
 
   void cancelled();
   void release_factory() noexcept;

@@ -31,13 +31,14 @@ DatagramTransport& DatagramProtocol::transport() const {
 DatagramTransport::~DatagramTransport() = default;
 
 std::shared_ptr<DatagramTransport> Reactor::listen_udp(Port port,
-                                                       std::shared_ptr<DatagramProtocol> protocol) {
-  return listen_udp(port, std::move(protocol), DatagramOptions());
+                                                       std::shared_ptr<DatagramProtocol> protocol,
+                                                       SourceLocation where) {
+  return listen_udp(port, std::move(protocol), DatagramOptions(where));
 }
 
 std::shared_ptr<DatagramTransport> Reactor::listen_unix_datagrams(
-    std::string path, std::shared_ptr<DatagramProtocol> protocol) {
-  return listen_unix_datagrams(std::move(path), std::move(protocol), DatagramOptions());
+    std::string path, std::shared_ptr<DatagramProtocol> protocol, SourceLocation where) {
+  return listen_unix_datagrams(std::move(path), std::move(protocol), DatagramOptions(where));
 }
 
 }  // namespace weft

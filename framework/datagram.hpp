@@ -24,7 +24,7 @@ enum class Drop : std::uint8_t {
 
 /// How to open a port for datagrams.
 struct DatagramOptions {
-  DatagramOptions() {}
+  DatagramOptions(SourceLocation asked_at = SourceLocation::current()) : where(asked_at) {}
   /// A numeric IPv4 or IPv6 address; empty for all of both families. UDP only.
   std::string interface;
   /// What is longer is cut, see `DatagramProtocol::datagram_truncated`. By default as long as UDP
@@ -42,6 +42,8 @@ struct DatagramOptions {
   bool ipv6_only = false;
   /// Datagrams may be sent to an IPv4 broadcast address.
   bool broadcast = false;
+  /// Where the application asks for it, which reports name.
+  SourceLocation where;
 };
 
 /// What became of a port's datagrams.

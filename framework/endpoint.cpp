@@ -1,5 +1,6 @@
 #include "endpoint.hpp"
 
+#include "detail/asked_at.hpp"
 #include "protocol_wrapper.hpp"
 
 #include <utility>
@@ -62,23 +63,29 @@ class FunctionClient final : public ClientEndpoint {
 
 ServerEndpoint::~ServerEndpoint() = default;
 
-Deferred<ListeningPort> ServerEndpoint::listen(std::shared_ptr<Factory> factory) {
-  return listen(std::move(factory), as_it_is);
+Deferred<ListeningPort> ServerEndpoint::listen(std::shared_ptr<Factory> factory,
+                                               SourceLocation where) {
+  return listen(std::move(factory), as_it_is, where);
 }
 
 Deferred<ListeningPort> ServerEndpoint::listen(std::shared_ptr<Factory> factory,
-                                               const FactoryWrapper& next_to_the_wire) {
+                                               const FactoryWrapper& next_to_the_wire,
+                                               SourceLocation where) {
+  const detail::AskedAt asked(where);
   return maybe_deferred([&] { return start(std::move(factory), next_to_the_wire); });
 }
 
 ClientEndpoint::~ClientEndpoint() = default;
 
-Deferred<std::shared_ptr<Protocol>> ClientEndpoint::connect(std::shared_ptr<Factory> factory) {
-  return connect(std::move(factory), as_it_is);
+Deferred<std::shared_ptr<Protocol>> ClientEndpoint::connect(std::shared_ptr<Factory> factory,
+                                                            SourceLocation where) {
+  return connect(std::move(factory), as_it_is, where);
 }
 
-Deferred<std::shared_ptr<Protocol>> ClientEndpoint::connect(
-    std::shared_ptr<Factory> factory, const FactoryWrapper& next_to_the_wire) {
+Deferred<std::shared_ptr<Protocol>> ClientEndpoint::connect(std::shared_ptr<Factory> factory,
+                                                            const FactoryWrapper& next_to_the_wire,
+                                                            SourceLocation where) {
+  const detail::AskedAt asked(where);
   return maybe_deferred([&] {
     const auto remembering = std::make_shared<RememberingFactory>(std::move(factory));
     return start(remembering, next_to_the_wire)
@@ -99,13 +106,15 @@ std::unique_ptr<ClientEndpoint> client_endpoint(Connect connect) {
   return std::make_unique<FunctionClient>(std::move(connect));
 }
 
-Deferred<ListeningPort> listen(ServerEndpoint& endpoint, std::shared_ptr<Factory> factory) {
-  return endpoint.listen(std::move(factory));
+Deferred<ListeningPort> listen(ServerEndpoint& endpoint, std::shared_ptr<Factory> factory,
+                               SourceLocation where) {
+  return endpoint.listen(std::move(factory), where);
 }
 
 Deferred<std::shared_ptr<Protocol>> connect(ClientEndpoint& endpoint,
-                                            std::shared_ptr<Factory> factory) {
-  return endpoint.connect(std::move(factory));
+                                            std::shared_ptr<Factory> factory,
+                                            SourceLocation where) {
+  return endpoint.connect(std::move(factory), where);
 }
 
 }  // namespace weft

@@ -5,6 +5,7 @@
 #include "factory.hpp"
 #include "listening_port.hpp"
 #include "protocol.hpp"
+#include "source_location.hpp"
 
 #include <functional>
 #include <memory>
@@ -21,12 +22,14 @@ class ServerEndpoint {
 
   /// Accepts connections for `factory`. Cancelling it stops what was begun. Errors, of the
   /// deferred alone: AddressInUse, ListenError, and what the carrier adds.
-  Deferred<ListeningPort> listen(std::shared_ptr<Factory> factory);
+  Deferred<ListeningPort> listen(std::shared_ptr<Factory> factory,
+                                 SourceLocation where = SourceLocation::current());
   /// The same with `next_to_the_wire` around whatever else the endpoint puts around `factory`, TLS
   /// for one: for what must come before all of it on a connection. It is copied, since it may be
   /// called after this has returned.
   Deferred<ListeningPort> listen(std::shared_ptr<Factory> factory,
-                                 const FactoryWrapper& next_to_the_wire);
+                                 const FactoryWrapper& next_to_the_wire,
+                                 SourceLocation where = SourceLocation::current());
 
  private:
   /// What it throws, the deferred fails with.
@@ -43,11 +46,13 @@ class ClientEndpoint {
   /// Connects, as `Reactor::connect_tcp` does: fires once `connection_made` has returned;
   /// cancelling it closes whatever was opened. Errors, of the deferred alone: ConnectError and its
   /// like, and what the carrier adds.
-  Deferred<std::shared_ptr<Protocol>> connect(std::shared_ptr<Factory> factory);
+  Deferred<std::shared_ptr<Protocol>> connect(std::shared_ptr<Factory> factory,
+                                              SourceLocation where = SourceLocation::current());
   /// The same with `next_to_the_wire` around whatever else the endpoint puts around `factory`. It
   /// is copied, since it may be called after this has returned.
   Deferred<std::shared_ptr<Protocol>> connect(std::shared_ptr<Factory> factory,
-                                              const FactoryWrapper& next_to_the_wire);
+                                              const FactoryWrapper& next_to_the_wire,
+                                              SourceLocation where = SourceLocation::current());
 
  private:
   /// What it throws, the deferred fails with.
@@ -64,9 +69,11 @@ class ClientEndpoint {
     std::function<Deferred<std::shared_ptr<Protocol>>(std::shared_ptr<Factory>)> connect);
 
 /// The same as `endpoint.listen(factory)`.
-Deferred<ListeningPort> listen(ServerEndpoint& endpoint, std::shared_ptr<Factory> factory);
+Deferred<ListeningPort> listen(ServerEndpoint& endpoint, std::shared_ptr<Factory> factory,
+                               SourceLocation where = SourceLocation::current());
 /// The same as `endpoint.connect(factory)`.
 Deferred<std::shared_ptr<Protocol>> connect(ClientEndpoint& endpoint,
-                                            std::shared_ptr<Factory> factory);
+                                            std::shared_ptr<Factory> factory,
+                                            SourceLocation where = SourceLocation::current());
 
 }  // namespace weft

@@ -1,9 +1,8 @@
 #include "failure.hpp"
 
+#include "detail/names.hpp"
 #include "error.hpp"
 
-#include <cstdlib>
-#include <cxxabi.h>
 #include <memory>
 #include <new>
 #include <typeinfo>
@@ -78,11 +77,7 @@ std::string Failure::message() const {
 
 std::string Failure::type_name() const {
   const std::exception& held = error();
-  const char* mangled = typeid(held).name();
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(
-      abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
-  return status == 0 ? name.get() : mangled;
+  return detail::type_text(typeid(held).name());
 }
 
 SourceLocation Failure::where() const noexcept {

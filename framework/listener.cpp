@@ -75,6 +75,11 @@ void Listener::opened(Address address) {
   self_ = shared_from_this();
 }
 
+PendingWork Listener::describe() const {
+  if (!listening_) return {};
+  return {"port", address_.text(), where()};
+}
+
 void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexcept {
   std::shared_ptr<Protocol> protocol;
   transport->begin_context(context_.share());
@@ -94,6 +99,7 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
     transport->abort_connection(Failure::current());
     return;
   }
+  transport->made_at(where());
   transport->establish(std::move(protocol), shared_from_this());
 }
 

@@ -35,6 +35,7 @@ class Listener : public StreamOwner,
   Deferred<void> close_connections(Duration deadline);
 
   void connection_closed(StreamTransport& transport) noexcept final;
+  [[nodiscard]] PendingWork describe() const override;
 
  protected:
   Listener(Clock& clock, std::shared_ptr<Factory> factory);

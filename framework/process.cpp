@@ -96,10 +96,11 @@ ProcessFailed::ProcessFailed(const std::string& program, ProcessStatus status,
 
 // ---- how it is run
 
-ProcessOptions::ProcessOptions(std::initializer_list<std::string> command)
-    : ProcessOptions(std::vector<std::string>(command)) {}
+ProcessOptions::ProcessOptions(std::initializer_list<std::string> command, SourceLocation asked_at)
+    : ProcessOptions(std::vector<std::string>(command), asked_at) {}
 
-ProcessOptions::ProcessOptions(std::vector<std::string> command) {
+ProcessOptions::ProcessOptions(std::vector<std::string> command, SourceLocation asked_at)
+    : where(asked_at) {
   if (command.empty()) throw InvalidArgument("A command without a program was given; name one.");
   program = std::move(command.front());
   command.erase(command.begin());

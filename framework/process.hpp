@@ -123,10 +123,12 @@ struct TerminalSize {
 
 /// How to run a program.
 struct ProcessOptions {
-  ProcessOptions() {}
+  ProcessOptions(SourceLocation asked_at = SourceLocation::current()) : where(asked_at) {}
   /// `command` is the program and its arguments.
-  ProcessOptions(std::initializer_list<std::string> command);
-  explicit ProcessOptions(std::vector<std::string> command);
+  ProcessOptions(std::initializer_list<std::string> command,
+                 SourceLocation asked_at = SourceLocation::current());
+  explicit ProcessOptions(std::vector<std::string> command,
+                          SourceLocation asked_at = SourceLocation::current());
 
   /// Who a child belongs with, for signals and terminals.
   enum class Group : std::uint8_t { ours, own_group, own_session };
@@ -170,6 +172,8 @@ struct ProcessOptions {
   /// How long pipes stay open once the child is gone, since its own children may hold them; for as
   /// long as they like unless set.
   std::optional<Duration> drain_grace;
+  /// Where the application asks for it, which reports name.
+  SourceLocation where;
 };
 
 // ---- what users write, and what they talk through

@@ -32,6 +32,29 @@ Reactor& Reactor::current() {
       "No reactor runs this code; call it from a reactor's callback, or pass the reactor along.");
 }
 
+std::vector<PendingWork> Reactor::pending() const {
+  std::vector<PendingWork> found;
+  turn().each_participant([&](const Turn::Participant& participant) {
+    auto work = participant.describe();
+    if (!work.kind.empty()) found.push_back(std::move(work));
+  });
+  describe_calls(found);
+  describe_more(found);
+  return found;
+}
+
+std::string Reactor::report_pending() const {
+  return weft::report_pending(pending());
+}
+
+ReactorStats Reactor::stats() const {
+  ReactorStats stats;
+  stats.counts = turn().counts();
+  stats.connections = stats.counts.connections_made - stats.counts.connections_lost;
+  stats.pending_calls = pending_calls();
+  return stats;
+}
+
 ListeningPort Reactor::listen_unix(std::string, std::shared_ptr<Factory>,
                                    const UnixListenOptions&) {
   refuse_unix_sockets(*this);

@@ -4,8 +4,11 @@
 #include "address.hpp"
 #include "clock.hpp"
 #include "deferred.hpp"
+#include "diagnostics/pending_work.hpp"
+#include "diagnostics/reactor_stats.hpp"
 #include "factory.hpp"
 #include "listening_port.hpp"
+#include "source_location.hpp"
 #include "unique_function.hpp"
 #include "watch.hpp"
 
@@ -17,6 +20,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace weft {
 
@@ -38,7 +42,7 @@ enum class TriggerId : std::uint64_t {};
 
 /// How to listen.
 struct ListenOptions {
-  ListenOptions() {}
+  ListenOptions(SourceLocation asked_at = SourceLocation::current()) : where(asked_at) {}
   /// A numeric IPv4 or IPv6 address; empty for all of both families.
   std::string interface;
   /// Connections that wait to be accepted; zero for the system's maximum.
@@ -47,26 +51,34 @@ struct ListenOptions {
   bool reuse_port = false;
   /// With an IPv6 interface: refuse IPv4 peers.
   bool ipv6_only = false;
+  /// Where the application asks for it, which reports name.
+  SourceLocation where;
 };
 
 /// How to listen on a UNIX socket.
 struct UnixListenOptions {
-  UnixListenOptions() {}
+  UnixListenOptions(SourceLocation asked_at = SourceLocation::current()) : where(asked_at) {}
   /// Connections that wait to be accepted; zero for the system's maximum.
   int backlog = 0;
   /// The permissions of the socket's file, such as 0600; what the process's umask leaves, unless
   /// set.
   std::optional<std::uint32_t> mode;
+  /// Where the application asks for it, which reports name.
+  SourceLocation where;
 };
 
 /// How to connect.
 struct ConnectOptions {
-  ConnectOptions() {}
-  explicit ConnectOptions(Duration connect_timeout) : timeout(connect_timeout) {}
+  ConnectOptions(SourceLocation asked_at = SourceLocation::current()) : where(asked_at) {}
+  explicit ConnectOptions(Duration connect_timeout,
+                          SourceLocation asked_at = SourceLocation::current())
+      : timeout(connect_timeout), where(asked_at) {}
   /// For name resolution and all addresses together.
   Duration timeout = std::chrono::seconds(30);
   /// Our end, where it matters; its port may be zero.
   std::optional<Address> bind_address;
+  /// Where the application asks for it, which reports name.
+  SourceLocation where;
 };
 
 /// An event loop, and all that it can hand out. One thread runs it, and everything that it handed
@@ -161,13 +173,15 @@ class Reactor : public Clock {
                                                         std::shared_ptr<DatagramProtocol> protocol,
                                                         const DatagramOptions& options);
   std::shared_ptr<DatagramTransport> listen_udp(Port port,
-                                                std::shared_ptr<DatagramProtocol> protocol);
+                                                std::shared_ptr<DatagramProtocol> protocol,
+                                                SourceLocation where = SourceLocation::current());
   /// The same for datagrams over a UNIX socket at `path`, which may be abstract; an empty path has
   /// none, so that nobody can answer.
   virtual std::shared_ptr<DatagramTransport> listen_unix_datagrams(
       std::string path, std::shared_ptr<DatagramProtocol> protocol, const DatagramOptions& options);
   std::shared_ptr<DatagramTransport> listen_unix_datagrams(
-      std::string path, std::shared_ptr<DatagramProtocol> protocol);
+      std::string path, std::shared_ptr<DatagramProtocol> protocol,
+      SourceLocation where = SourceLocation::current());
 
   /// Runs a program, with pipes or a terminal between it and `protocol`; see process.hpp.
   /// Errors: SpawnError when it cannot be run, InvalidArgument, NotSupportedOnThisPlatform; thrown
@@ -187,9 +201,19 @@ class Reactor : public Clock {
   /// Threads for work that blocks, started as needed.
   [[nodiscard]] virtual ThreadPool& thread_pool() = 0;
 
+  /// What this loop is busy with and what keeps it alive: ports, connections, connects, scheduled
+  /// calls, processes, watches, and where the application asked for each.
+  [[nodiscard]] std::vector<PendingWork> pending() const;
+  /// The same as text for people, a line for each kind and place.
+  [[nodiscard]] std::string report_pending() const;
+  /// What it has done and has.
+  [[nodiscard]] ReactorStats stats() const;
+
  protected:
   using Trigger = UniqueFunction<Deferred<void>()>;
   Reactor();
+  /// Adds what only this loop knows of to `pending`.
+  virtual void describe_more(std::vector<PendingWork>&) const {}
   virtual TriggerId add_trigger(Phase phase, SystemEvent event, Trigger trigger) = 0;
 };
 

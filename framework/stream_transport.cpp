@@ -2,11 +2,13 @@
 
 #include "census.hpp"
 #include "context.hpp"
+#include "detail/names.hpp"
 #include "detail/water_marks.hpp"
 #include "error.hpp"
 #include "logging.hpp"
 
 #include <algorithm>
+#include <typeinfo>
 #include <utility>
 
 namespace weft {
@@ -70,12 +72,23 @@ void StreamTransport::check_thread() const {
 #endif
 }
 
+PendingWork StreamTransport::describe() const {
+  if (protocol_ == nullptr) return {};
+  return {"connection", detail::type_text(subject_type()) + " with " + peer().text(), where()};
+}
+
+const char* StreamTransport::subject_type() const noexcept {
+  const auto* const protocol = protocol_.get();
+  return protocol != nullptr ? typeid(*protocol).name() : nullptr;
+}
+
 // ---- into user code
 
 template <class F>
 void StreamTransport::call_user(F&& callback) {
-  turn()->enter_in(*context(), std::forward<F>(callback),
-                   [this](const Failure& failure) { callback_threw(failure); });
+  turn()->enter_in(
+      *context(), std::forward<F>(callback),
+      [this](const Failure& failure) { callback_threw(failure); }, Turn::Subject(this));
 }
 
 void StreamTransport::log_thrown(std::string_view what, const Failure& failure) const noexcept {
@@ -102,16 +115,22 @@ std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> prot
   protocol_ = std::move(protocol);
   owner_ = std::move(owner);
   buffered_ = protocol_->buffered();
-  census().connections.fetch_add(1, std::memory_order_relaxed);
+  count_connection();
   std::optional<Failure> thrown;
   turn()->enter_in(
       *context(), [&] { protocol_->make_connection(self); },
       [&](const Failure& failure) {
         thrown = failure;
         callback_threw(failure);
-      });
+      },
+      Turn::Subject(this));
   if (!ended_for_good()) reading_changed();
   return thrown;
+}
+
+void StreamTransport::count_connection() noexcept {
+  census().connections.fetch_add(1, std::memory_order_relaxed);
+  if (counts_) ++turn()->counts().connections_made;
 }
 
 // ---- changing places
@@ -153,7 +172,7 @@ void StreamTransport::adopt(StreamUse use) {
   pauses_ = use.pauses;
   high_water_ = use.high_water;
   low_water_ = use.low_water;
-  census().connections.fetch_add(1, std::memory_order_relaxed);
+  count_connection();
   protocol_->change_transport(shared_from_this());
   if (producer_ != nullptr && streaming_ == Streaming::pull) {
     pull_due_ = true;
@@ -210,6 +229,7 @@ BytesView StreamTransport::send_at_once(BytesView data) noexcept {
     return {};
   }
   if (result.taken == 0) return data;
+  count_sent(result.taken);
   sent_early_ = true;
   try {
     output_.append(data.from(result.taken));
@@ -356,10 +376,12 @@ std::span<std::byte> StreamTransport::borrow(std::size_t size_hint) {
 
 void StreamTransport::received_in_place(std::size_t count) {
   if (take(StreamEvent::data).action != StreamAction::deliver) return;
+  if (counts_) turn()->counts().bytes_received += count;
   call_user([&] { buffered_->buffer_updated(count); });
 }
 
 void StreamTransport::deliver(BytesView data) {
+  if (counts_) turn()->counts().bytes_received += data.size();
   call_user([&] { protocol_->data_received(data); });
 }
 
@@ -395,6 +417,7 @@ void StreamTransport::sent(std::size_t count) {
     output_.clear();
     return;
   }
+  count_sent(count);
   output_.consume(count);
   if (count > 0 && output_.empty() && producer_ != nullptr && streaming_ == Streaming::pull) {
     // The flush finds nothing left to send, and would not ask for more.
@@ -448,6 +471,7 @@ bool StreamTransport::send_queued() {
       broken(failure_from(result.error));
       return false;
     }
+    count_sent(result.taken);
     output_.consume(result.taken);
     progress = true;
     if (result.blocked) send_rest_later();
@@ -577,9 +601,11 @@ void StreamTransport::deliver_loss() {
   }
   turn()->enter_in(
       *context(), [this] { protocol_->connection_lost(*loss_); },
-      [this](const Failure& failure) { log_thrown("connection_lost", failure); });
+      [this](const Failure& failure) { log_thrown("connection_lost", failure); },
+      Turn::Subject(this));
   *context() = detail::HeldContext();
   census().connections.fetch_sub(1, std::memory_order_relaxed);
+  if (counts_) ++turn()->counts().connections_lost;
   if (owner_ != nullptr) std::exchange(owner_, nullptr)->connection_closed(*this);
   turn()->release_later(std::exchange(protocol_, nullptr));
 }

@@ -80,12 +80,16 @@ class StreamTransport : public Transport,
   std::shared_ptr<Protocol> exchange_protocol(std::shared_ptr<Protocol> protocol) override;
   [[nodiscard]] detail::HeldContext* context() noexcept override { return &context_; }
 
+  [[nodiscard]] PendingWork describe() const override;
+  [[nodiscard]] const char* subject_type() const noexcept override;
   [[nodiscard]] StreamState state() const noexcept { return state_; }
   /// The protocol, until its `connection_lost` has returned.
   [[nodiscard]] const std::shared_ptr<Protocol>& protocol() const noexcept { return protocol_; }
 
  protected:
   explicit StreamTransport(Clock& clock) noexcept;
+  /// Another stream carries this one, and is the one that counts.
+  void set_carried_by_another() noexcept { counts_ = false; }
 
   /// For one that shared its carrier's context, which is about to be let go of: keeps what it is.
   void keep_context() noexcept { context_ = detail::HeldContext::current(); }
@@ -174,6 +178,10 @@ class StreamTransport : public Transport,
   void deliver_loss();
   void resume_pull_producer();
   void callback_threw(const Failure& failure) noexcept;
+  void count_connection() noexcept;
+  void count_sent(std::size_t bytes) noexcept {
+    if (counts_ && turn() != nullptr) turn()->counts().bytes_sent += bytes;
+  }
   void log_thrown(std::string_view what, const Failure& failure) const noexcept;
 
   // What every message needs comes first.
@@ -188,6 +196,7 @@ class StreamTransport : public Transport,
   // A large write has gone out since the last flush.
   bool sent_early_ = false;
   bool loss_told_ = false;
+  bool counts_ = true;
   std::uint32_t pauses_ = 0;
   detail::HeldContext context_;
   detail::OutputQueue output_;

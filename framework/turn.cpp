@@ -29,10 +29,13 @@ Turn::Participant::Participant(Turn& turn) noexcept : turn_(&turn), next_(turn.p
 
 Turn::Participant::~Participant() {
   if (turn_ == nullptr) return;
+  if (turn_->subject().participant == this) turn_->set_subject(Subject());
   if (turn_->next_to_end_ == this) turn_->next_to_end_ = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
   (previous_ != nullptr ? previous_->next_ : turn_->participants_) = next_;
 }
+
+Turn::Overseer::~Overseer() = default;
 
 Turn::~Turn() {
   end_participants();
@@ -108,6 +111,19 @@ bool Turn::wake_waiting() noexcept {
     participant->wake();
   }
   return any;
+}
+
+void Turn::set_overseer(Overseer* overseer) {
+  if (overseer != nullptr && overseer_ != nullptr) {
+    throw InvalidArgument("This loop is overseen already; one watchdog is enough.");
+  }
+  overseer_ = overseer;
+  slow_.store(false, std::memory_order_relaxed);
+}
+
+void Turn::tell_slow() noexcept {
+  slow_.store(false, std::memory_order_relaxed);
+  if (overseer_ != nullptr) overseer_->slow_callback_over(subject());
 }
 
 void Turn::end_participants() noexcept {

@@ -1,9 +1,15 @@
 // The one way into user code: what happens before, after and around every callback.
 #pragma once
 
+#include "detail/asked_at.hpp"
 #include "detail/held_context.hpp"
+#include "diagnostics/loop_counts.hpp"
+#include "diagnostics/pending_work.hpp"
 #include "failure.hpp"
+#include "source_location.hpp"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -26,6 +32,16 @@ class Turn {
     Participant(const Participant&) = delete;
     Participant& operator=(const Participant&) = delete;
     virtual ~Participant();
+
+    /// What it is, for reports to people.
+    [[nodiscard]] virtual PendingWork describe() const { return {}; }
+    /// The type of whom it calls, as `std::type_info::name` gives it, or null. Signal handlers ask
+    /// for it too: it takes no lock and no memory.
+    [[nodiscard]] virtual const char* subject_type() const noexcept { return nullptr; }
+    /// Where the application asked for it; "" when that is not known.
+    [[nodiscard]] const SourceLocation& where() const noexcept { return where_; }
+    /// What passes a request on has said where it came from, which counts more than `where`.
+    void made_at(const SourceLocation& where) noexcept { where_ = detail::AskedAt::place(where); }
 
    protected:
     explicit Participant(Turn& turn) noexcept;
@@ -51,6 +67,30 @@ class Turn {
     std::shared_ptr<Participant> next_to_wake_;
     Participant* previous_ = nullptr;
     Participant* next_ = nullptr;
+    SourceLocation where_;
+  };
+
+  /// Whom a callback belongs to, for reports about slow ones.
+  struct Subject {
+    Subject() noexcept : Subject(nullptr, nullptr) {}
+    explicit Subject(const Participant* whose) noexcept : Subject(whose, nullptr) {}
+    explicit Subject(const SourceLocation* scheduled_at) noexcept
+        : Subject(nullptr, scheduled_at) {}
+    Subject(const Participant* whose, const SourceLocation* scheduled_at) noexcept
+        : participant(whose), call(scheduled_at) {}
+
+    const Participant* participant;
+    /// Where a call that the clock makes was scheduled.
+    const SourceLocation* call;
+  };
+
+  /// Wants to know of callbacks that took long, which it finds out itself.
+  class Overseer {
+   public:
+    virtual ~Overseer();
+    /// The callback that was running when `note_slow` was called is over. Called in the loop's
+    /// thread.
+    virtual void slow_callback_over(const Subject& subject) noexcept = 0;
   };
 
   /// Marks the time in which code of this turn runs; the end of the outermost one ends the turn.
@@ -58,10 +98,15 @@ class Turn {
    public:
     explicit Scope(Turn& turn) noexcept : turn_(turn), previous_(current_) {
       current_ = &turn;
-      ++turn.depth_;
+      ++turn.counts_.callbacks;
+      if (turn.depth_++ == 0) turn.count_edge();
     }
     ~Scope() {
-      if (--turn_.depth_ == 0) turn_.settle();
+      if (--turn_.depth_ == 0) {
+        turn_.look_for_slow();
+        turn_.settle();
+        turn_.count_edge();
+      }
       current_ = previous_;
     }
     Scope(const Scope&) = delete;
@@ -110,6 +155,15 @@ class Turn {
     const detail::ContextSwitch inside(context);
     call(std::forward<Callback>(callback), std::forward<OnError>(on_error));
   }
+  /// The same, and the callback belongs to `subject`.
+  template <class Callback, class OnError>
+  void enter_in(detail::HeldContext& context, Callback&& callback, OnError&& on_error,
+                const Subject& subject) {
+    const Scope scope(*this);
+    const detail::ContextSwitch inside(context);
+    const Naming naming(*this, subject);
+    call(std::forward<Callback>(callback), std::forward<OnError>(on_error));
+  }
   template <class Callback>
   void enter_logged_in(detail::HeldContext& context, std::string_view what, Callback&& callback) {
     enter_in(context, std::forward<Callback>(callback),
@@ -142,6 +196,31 @@ class Turn {
     if (thread_ != nullptr && thread_ != &thread_mark_) refuse_thread();
   }
 
+  // ---- for reports
+
+  /// Calls `f(const Participant&)` for all that live.
+  template <class F>
+  void each_participant(F&& f) const {
+    for (const auto* participant = participants_; participant != nullptr;
+         participant = participant->next_)
+      f(*participant);
+  }
+  [[nodiscard]] LoopCounts& counts() noexcept { return counts_; }
+  [[nodiscard]] const LoopCounts& counts() const noexcept { return counts_; }
+  /// Grows by one when the outermost callback begins, and when its turn is over: odd in between.
+  /// Thread: any.
+  [[nodiscard]] std::uint64_t edges() const noexcept {
+    return edges_.load(std::memory_order_relaxed);
+  }
+  /// Whose callback runs. Thread: the loop's, in signal handlers too.
+  [[nodiscard]] Subject subject() const noexcept {
+    return {participant_.load(std::memory_order_relaxed), call_.load(std::memory_order_relaxed)};
+  }
+  /// Errors: InvalidArgument when there is one already.
+  void set_overseer(Overseer* overseer);
+  /// Has the overseer told when the callback that runs is over. Thread: any.
+  void note_slow() noexcept { slow_.store(true, std::memory_order_relaxed); }
+
   /// True while a callback of this turn runs.
   [[nodiscard]] bool inside() const noexcept { return depth_ > 0; }
   [[nodiscard]] Reactor* reactor() const noexcept { return reactor_; }
@@ -161,6 +240,34 @@ class Turn {
   static void report(std::string_view what, const Failure& failure) noexcept;
   [[noreturn]] static void refuse_thread();
   void flush_all() noexcept;
+  // Says whose callback runs, for as long as it lives.
+  class Naming {
+   public:
+    Naming(Turn& turn, const Subject& subject) noexcept : turn_(turn), previous_(turn.subject()) {
+      turn_.set_subject(subject);
+    }
+    ~Naming() {
+      turn_.look_for_slow();
+      turn_.set_subject(previous_);
+    }
+    Naming(const Naming&) = delete;
+    Naming& operator=(const Naming&) = delete;
+
+   private:
+    Turn& turn_;
+    Subject previous_;
+  };
+
+  // One thread writes, so that no atomic addition is needed.
+  void count_edge() noexcept { edges_.store(edges() + 1, std::memory_order_relaxed); }
+  void set_subject(const Subject& subject) noexcept {
+    participant_.store(subject.participant, std::memory_order_relaxed);
+    call_.store(subject.call, std::memory_order_relaxed);
+  }
+  void look_for_slow() noexcept {
+    if (slow_.load(std::memory_order_relaxed)) tell_slow();
+  }
+  void tell_slow() noexcept;
 
   static inline thread_local Turn* current_ = nullptr;
   // Its address is this thread's name.
@@ -170,6 +277,12 @@ class Turn {
   const char* thread_ = nullptr;
   int depth_ = 0;
   bool settling_ = false;
+  std::atomic<bool> slow_{false};
+  std::atomic<std::uint64_t> edges_{0};
+  std::atomic<const Participant*> participant_{nullptr};
+  std::atomic<const SourceLocation*> call_{nullptr};
+  LoopCounts counts_;
+  Overseer* overseer_ = nullptr;
   Participant* participants_ = nullptr;
   Participant* next_to_end_ = nullptr;
   std::shared_ptr<Participant> first_to_flush_;

@@ -215,6 +215,7 @@ ListeningPort MemoryReactor::listen_tcp(weft::Port port, std::shared_ptr<Factory
                       "\" is no address of this machine; give one such as 127.0.0.1 or ::1.");
   }
   check_free(*address, options);
+  listener->made_at(options.where);
   listener->open(free_address(*address));
   ports_.push_back(listener);
   return ListeningPort(std::move(listener));
@@ -275,6 +276,7 @@ Deferred<std::shared_ptr<Protocol>> MemoryReactor::connect_tcp(std::string host,
   turn().check_thread();
   auto connector =
       std::make_shared<Connector>(*this, std::move(factory), std::move(host), port, options);
+  connector->made_at(options.where);
   if (connects_ == Connects::by_hand) waiting_.push_back(connector);
   return connector->start(connects_ == Connects::to_ports);
 }

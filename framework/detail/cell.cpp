@@ -4,19 +4,12 @@
 #include "../deferred.hpp"
 #include "../error.hpp"
 #include "../logging.hpp"
+#include "names.hpp"
 #include "run_queue.hpp"
 
 #include <string>
 
 namespace weft::detail {
-
-namespace {
-
-std::string place(const SourceLocation& where) {
-  return std::string(where.file_name()) + ":" + std::to_string(where.line());
-}
-
-}  // namespace
 
 void CellBase::feed_past(CellBase& forwarder) noexcept {
   if (forwarder.references_ > 1 || forwarder.consumer_ == nullptr) return feed(forwarder);
@@ -86,8 +79,8 @@ void report_unhandled_failure(const Failure& failure, const SourceLocation& wher
   constexpr auto without_place = "Nobody handled the failure of a deferred";
   if (*where.file_name() == '\0') return log_failure(component, without_place, failure);
   try {
-    log_failure(component, "Nobody handled the failure of the deferred made at " + place(where),
-                failure);
+    log_failure(component,
+                "Nobody handled the failure of the deferred made at " + place_text(where), failure);
   } catch (...) {
     log_failure(component, without_place, failure);
   }
@@ -95,7 +88,7 @@ void report_unhandled_failure(const Failure& failure, const SourceLocation& wher
 
 Failure broken_promise(const SourceLocation& where) noexcept {
   try {
-    return Failure(BrokenPromiseError("The promise made at " + place(where) +
+    return Failure(BrokenPromiseError("The promise made at " + place_text(where) +
                                       " was dropped without a result; fire it on every path."),
                    where);
   } catch (...) {
@@ -105,7 +98,7 @@ Failure broken_promise(const SourceLocation& where) noexcept {
 
 Failure own_result(const SourceLocation& where) noexcept {
   try {
-    return Failure(InvalidArgument("The callback added at " + place(where) +
+    return Failure(InvalidArgument("The callback added at " + place_text(where) +
                                    " returned a deferred that was consumed, or that waits for it."),
                    where);
   } catch (...) {
@@ -133,7 +126,7 @@ Failure timeout_failure(Duration timeout, const SourceLocation& where) {
 }
 
 void refuse_second_fire(const SourceLocation& where) {
-  throw AlreadyCalledError("The promise made at " + place(where) +
+  throw AlreadyCalledError("The promise made at " + place_text(where) +
                            " has its result already; a promise is fired once.");
 }
 

@@ -3,6 +3,7 @@
 #include "../error.hpp"
 #include "../logging.hpp"
 #include "../turn.hpp"
+#include "names.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -86,6 +87,7 @@ void TimerQueue::call(TimerNode& node) {
   auto callback = std::move(node.callback);
   auto context = std::move(node.context);
   const auto where = node.where;
+  ++clock_.turn().counts().calls;
   remove(0, TimerNode::called);
   give_back(node);
   clock_.turn().enter_in(
@@ -97,10 +99,15 @@ void TimerQueue::call(TimerNode& node) {
       },
       [&where](const Failure& failure) {
         log_failure("clock",
-                    std::string("A call scheduled at ") + where.file_name() + ':' +
-                        std::to_string(where.line()) + " threw; its clock goes on.",
+                    "A call scheduled at " + place_text(where) + " threw; its clock goes on.",
                     failure);
-      });
+      },
+      Turn::Subject(&where));
+}
+
+void TimerQueue::each(const std::function<void(const TimerNode&)>& f) const {
+  for (const auto id : ids_)
+    f(node(id));
 }
 
 std::size_t TimerQueue::drop_all() noexcept {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -50,6 +51,8 @@ class TimerQueue {
   [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
   [[nodiscard]] std::optional<TimePoint> next_due() noexcept;
   std::size_t run_due(TimePoint now);
+  /// Calls `f` for each pending call, in no order.
+  void each(const std::function<void(const TimerNode&)>& f) const;
   /// Drops all calls without making them; says how many.
   std::size_t drop_all() noexcept;
 

@@ -52,6 +52,7 @@ class AsioReactor final : public BasicReactor {
                            const ListenOptions& options) override {
     turn().check_thread();
     auto listener = std::make_shared<TcpListener>(*loop_, std::move(factory));
+    listener->made_at(options.where);
     listener->open(port, options);
     return ListeningPort(std::move(listener));
   }
@@ -59,14 +60,17 @@ class AsioReactor final : public BasicReactor {
                                                   std::shared_ptr<Factory> factory,
                                                   const ConnectOptions& options) override {
     turn().check_thread();
-    return std::make_shared<TcpConnector>(*loop_, std::move(factory), std::move(host), port)
-        ->start(options);
+    const auto connector =
+        std::make_shared<TcpConnector>(*loop_, std::move(factory), std::move(host), port);
+    connector->made_at(options.where);
+    return connector->start(options);
   }
   std::shared_ptr<DatagramTransport> listen_udp(Port port,
                                                 std::shared_ptr<DatagramProtocol> protocol,
                                                 const DatagramOptions& options) override {
     turn().check_thread();
     auto transport = make_datagram_port(*loop_, options);
+    transport->made_at(options.where);
     transport->open_udp(port);
     transport->start(std::move(protocol));
     return transport;
@@ -84,6 +88,7 @@ class AsioReactor final : public BasicReactor {
       const DatagramOptions& options) override {
     turn().check_thread();
     auto transport = make_datagram_port(*loop_, options);
+    transport->made_at(options.where);
     transport->open_unix(std::move(path));
     transport->start(std::move(protocol));
     return transport;
@@ -92,6 +97,7 @@ class AsioReactor final : public BasicReactor {
                             const UnixListenOptions& options) override {
     turn().check_thread();
     auto listener = std::make_shared<UnixListener>(*this, std::move(factory));
+    listener->made_at(options.where);
     listener->open(std::move(path), options);
     return ListeningPort(std::move(listener));
   }
@@ -99,8 +105,10 @@ class AsioReactor final : public BasicReactor {
                                                    std::shared_ptr<Factory> factory,
                                                    const ConnectOptions& options) override {
     turn().check_thread();
-    return std::make_shared<UnixConnector>(*this, std::move(factory), std::move(path))
-        ->start(options);
+    const auto connector =
+        std::make_shared<UnixConnector>(*this, std::move(factory), std::move(path));
+    connector->made_at(options.where);
+    return connector->start(options);
   }
   std::shared_ptr<Process> spawn_process(std::shared_ptr<ProcessProtocol> protocol,
                                          const ProcessOptions& options) override {
@@ -113,6 +121,9 @@ class AsioReactor final : public BasicReactor {
   }
 
  private:
+  void describe_more(std::vector<PendingWork>& pending) const override {
+    watches_.describe(pending);
+  }
 #ifdef __linux__
   template <class PortListener, class Owner>
   ListeningPort adopted(Owner& owner, PassedPort port, std::shared_ptr<Factory> factory) {

@@ -124,6 +124,17 @@ void WatchedDescriptor::tell(Interest interest) {
   turn().enter_logged_in(copy, "The callback of a watch threw", [told] { told->call(); });
 }
 
+void Watches::describe(std::vector<PendingWork>& pending) const {
+  for (const auto& [descriptor, known] : watched_) {
+    const auto target = known.lock();
+    if (target == nullptr) continue;
+    for (const auto interest : {Interest::readable, Interest::writable}) {
+      if (target->watcher(interest) != nullptr)
+        pending.push_back(describe_watch(descriptor, interest));
+    }
+  }
+}
+
 Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {
   if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");
   auto& known = watched_[descriptor];

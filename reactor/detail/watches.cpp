@@ -16,6 +16,8 @@ namespace weft::detail::WEFT_BACKEND {
 
 class WatchedDescriptor {};
 
+void Watches::describe(std::vector<PendingWork>&) const {}
+
 Watch Watches::watch(Descriptor, Interest, Callback) {
   throw NotSupportedOnThisPlatform(
       "Windows has no descriptors to watch; use a transport of the reactor instead.");
@@ -124,6 +126,17 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
 };
 
 }  // namespace
+
+void Watches::describe(std::vector<PendingWork>& pending) const {
+  for (const auto& [descriptor, known] : watched_) {
+    const auto target = known.lock();
+    if (target == nullptr) continue;
+    for (const auto interest : {Interest::readable, Interest::writable}) {
+      if (target->watched[static_cast<int>(interest)])
+        pending.push_back(describe_watch(descriptor, interest));
+    }
+  }
+}
 
 Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {
   if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");

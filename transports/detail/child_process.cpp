@@ -186,6 +186,7 @@ std::shared_ptr<Process> spawn_child(Reactor& reactor, std::shared_ptr<ProcessPr
     throw InvalidArgument("A process was given no protocol, so nobody would be told; pass one.");
   }
   auto child = std::make_shared<ChildProcess>(reactor, options);
+  child->made_at(options.where);
   child->begin(std::move(protocol));
   return child;
 }

@@ -36,6 +36,10 @@ class ChildProcess final : public Process,
   /// The connection over `descriptor` is over, its protocol told.
   void pipe_lost(int descriptor) noexcept;
 
+  [[nodiscard]] PendingWork describe() const override {
+    if (protocol_ == nullptr) return {};
+    return {"process", program_ + ", number " + std::to_string(pid_), where()};
+  }
   [[nodiscard]] std::int64_t pid() const noexcept override { return pid_; }
   [[nodiscard]] std::optional<ProcessStatus> status() const noexcept override { return status_; }
   [[nodiscard]] const std::string& program() const noexcept { return program_; }

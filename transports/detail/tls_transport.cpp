@@ -95,7 +95,9 @@ TlsTransport::TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared
       shared_(std::move(shared)),
       server_name_(std::move(server_name)),
       host_(carrier.host()),
-      peer_(carrier.peer()) {}
+      peer_(carrier.peer()) {
+  set_carried_by_another();
+}
 
 TlsTransport::~TlsTransport() {
   handshake_over();
@@ -231,7 +233,7 @@ const TlsInfo* TlsTransport::tls() const noexcept {
     }
     info->resumed = SSL_session_reused(ssl) == 1;
     if (X509* const certificate = SSL_get0_peer_certificate(ssl)) {
-      info->peer_certificate = describe(certificate);
+      info->peer_certificate = detail::describe(certificate);
       info->verified =
           SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && SSL_get_verify_result(ssl) == X509_V_OK;
     }
