@@ -2,6 +2,7 @@
 
 #include "../allocation_counter_test.hpp"
 #include "../census.hpp"
+#include "../context.hpp"
 #include "../deferred_semaphore.hpp"
 #include "../error.hpp"
 #include "../gather.hpp"
@@ -41,7 +42,11 @@ class Counted {
 
 template <class T>
 T value_of(Deferred<T> deferred) {
-  return deferred.take_result().value().value();
+  if constexpr (std::is_void_v<T>) {
+    static_cast<void>(deferred.take_result().value().value());
+  } else {
+    return deferred.take_result().value().value();
+  }
 }
 
 Task<int> one() {
@@ -373,6 +378,74 @@ TEST(Task, ThatACallbackReturnedIsReportedByItsOwnName) {
   EXPECT_NE(log.lines()[0].find("the task number 1, begun"), std::string::npos) << log.lines()[0];
   census().unhandled_failures -= 1;
 }
+
+// ---- context
+
+const ContextVar<int> request("request", 0);
+
+TEST(TaskContext, BeginsAsACopyOfItsCallers) {
+  const auto scope = request.scoped(7);
+  const auto reading = []() -> Task<int> { co_return request.get(); };
+  EXPECT_EQ(value_of(ensure_deferred(reading())), 7);
+}
+
+TEST(TaskContext, KeepsWhatATaskSetsAcrossItsWaitsAndFromItsCaller) {
+  Promise<void> first;
+  Promise<void> second;
+  std::vector<int> seen;
+  const auto setting = [&]() -> Task<void> {
+    request.set(1);
+    co_await first.deferred();
+    seen.push_back(request.get());
+    request.set(2);
+    co_await second.deferred();
+    seen.push_back(request.get());
+  };
+  auto result = ensure_deferred(setting());
+  EXPECT_EQ(request.get(), 0);
+  {
+    const auto scope = request.scoped(9);
+    first.callback();
+    EXPECT_EQ(request.get(), 9);
+  }
+  second.callback();
+  EXPECT_EQ(request.get(), 0);
+  EXPECT_EQ(seen, (std::vector<int>{1, 2}));
+  value_of(std::move(result));
+}
+
+TEST(TaskContext, IsSharedWithTheTasksItAwaits) {
+  Promise<void> gate;
+  const auto inner = [&]() -> Task<void> {
+    co_await gate.deferred();
+    request.set(request.get() + 1);
+  };
+  const auto outer = [&]() -> Task<int> {
+    request.set(40);
+    co_await inner();
+    co_return request.get();
+  };
+  auto result = ensure_deferred(outer());
+  gate.callback();
+  EXPECT_EQ(value_of(std::move(result)), 41);
+}
+
+TEST(TaskContext, IsLetGoOfWhenTheTaskEnds) {
+  bool left = false;
+  Promise<void> gate;
+  const auto setting = [&]() -> Task<void> {
+    request.set(1);
+    Context::current().on_exit([&] { left = true; });
+    co_await gate.deferred();
+  };
+  auto result = ensure_deferred(setting());
+  EXPECT_FALSE(left);
+  gate.callback();
+  EXPECT_TRUE(left);
+  value_of(std::move(result));
+}
+
+// ---- what it costs
 
 TEST(Task, AwaitingAResultThatIsThereAllocatesNothing) {
   const auto counting = []() -> Task<std::int64_t> {

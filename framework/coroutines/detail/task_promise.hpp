@@ -96,7 +96,7 @@ class TaskCell final : public Cell<T>, private TaskRun {
   }
 
   void conclude() noexcept {
-    this->leave_list();
+    this->leave();
     Outcome<T> outcome = root_->take_outcome();
     if (!outcome.succeeded()) {
       made_ = root_->made();

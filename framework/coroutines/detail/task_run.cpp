@@ -82,6 +82,7 @@ bool TaskRun::drive() noexcept {
     leave_list();
     list_in(Turn::current());
   }
+  const ContextSwitch inside(context_);
   running_ = true;
   do {
     resumes_ = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../../detail/cell.hpp"
+#include "../../detail/held_context.hpp"
 #include "../../failure.hpp"
 #include "../../source_location.hpp"
 
@@ -84,7 +85,8 @@ class TaskFrame {
 /// A task that was begun by itself, and those that it awaits: a stack of frames, of which the
 /// innermost runs or waits. It resumes them in a loop, so that neither the depth of the stack nor
 /// the number of awaits grows the program's: no frame resumes another. It waits for one cell at a
-/// time, as the consumer of that cell.
+/// time, as the consumer of that cell. All of its frames share a context, which begins as a copy of
+/// the one that it was begun in.
 class TaskRun {
  public:
   TaskRun(const TaskRun&) = delete;
@@ -136,7 +138,8 @@ class TaskRun {
   [[nodiscard]] static std::vector<const TaskRun*> listed(const Turn& turn);
 
  protected:
-  TaskRun(CellBase& cell, TaskFrame& root) noexcept : cell_(cell), innermost_(&root) {
+  TaskRun(CellBase& cell, TaskFrame& root) noexcept
+      : cell_(cell), innermost_(&root), context_(HeldContext::capture()) {
     root.run_ = this;
   }
   ~TaskRun() = default;
@@ -152,8 +155,11 @@ class TaskRun {
   }
   /// It was cancelled while it ran: its next wait is.
   void keep_cancellation() noexcept { cancel_next_wait_ = true; }
-  /// It has ended, and is listed no more.
-  void leave_list() noexcept;
+  /// It has ended: it is listed no more, and lets go of its context.
+  void leave() noexcept {
+    leave_list();
+    context_ = {};
+  }
 
  private:
   friend class weft::Turn;
@@ -164,6 +170,7 @@ class TaskRun {
   }
   bool drive() noexcept;
   void list_in(Turn* turn) noexcept;
+  void leave_list() noexcept;
   void link(TaskRun*& first) noexcept;
   void unlink(TaskRun*& first) noexcept;
   /// The turn is gone; its tasks belong to no loop.
@@ -176,6 +183,7 @@ class TaskRun {
 
   CellBase& cell_;
   TaskFrame* innermost_;
+  HeldContext context_;
   // The loop that resumes frames runs, and has another to resume.
   bool running_ = false;
   bool resumes_ = false;
