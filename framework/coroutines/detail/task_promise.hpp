@@ -96,14 +96,13 @@ class TaskCell final : public Cell<T>, private TaskRun {
   }
 
   void conclude() noexcept {
-    this->leave();
     Outcome<T> outcome = root_->take_outcome();
     if (!outcome.succeeded()) {
       made_ = root_->made();
       name_ = root_->release_name();
     }
     // The frame is gone before its result is seen.
-    std::exchange(root_, nullptr)->destroy();
+    this->leave(*std::exchange(root_, nullptr));
     this->put(std::move(outcome));
   }
 

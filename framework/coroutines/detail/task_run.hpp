@@ -155,9 +155,13 @@ class TaskRun {
   }
   /// It was cancelled while it ran: its next wait is.
   void keep_cancellation() noexcept { cancel_next_wait_ = true; }
-  /// It has ended: it is listed no more, and lets go of its context.
-  void leave() noexcept {
+  /// It has ended: `root` is destroyed, in the run's context, which is let go of then.
+  void leave(TaskFrame& root) noexcept {
     leave_list();
+    {
+      const ContextSwitch inside(context_);
+      root.destroy();
+    }
     context_ = {};
   }
 
