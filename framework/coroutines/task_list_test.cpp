@@ -70,10 +70,12 @@ TEST(TaskList, FindsTheTaskThatAnotherAwaitsThroughCallbacks) {
     auto outer = read_header(std::move(inner).add_callback([] {})).named("outer");
     result.emplace(ensure_deferred(std::move(outer)));
   });
+  // [dump]
   const auto text = dump_tasks(reactor);
   EXPECT_TRUE(text.starts_with("outer at ")) << text;
   EXPECT_NE(text.find(", waits for a task\n  inner at "), std::string::npos) << text;
   EXPECT_NE(text.find(", waits for a deferred made at "), std::string::npos) << text;
+  // [dump]
   bytes.callback();
   EXPECT_TRUE(outcome_of(std::move(*result)).succeeded());
 }

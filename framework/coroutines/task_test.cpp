@@ -52,9 +52,11 @@ T value_of(Deferred<T> deferred) {
 Task<int> one() {
   co_return 1;
 }
+// [task]
 Task<int> plus_one(Deferred<int> number) {
   co_return co_await number + 1;
 }
+// [task]
 Task<int> failing() {
   throw BadInput();
   co_return 0;
@@ -72,11 +74,13 @@ TEST(Task, DoesNothingUntilItIsBegun) {
 }
 
 TEST(Task, RunsToItsFirstWaitWithoutALoop) {
+  // [ensure_deferred]
   Promise<int> promise;
   auto result = ensure_deferred(plus_one(promise.deferred()));
   EXPECT_FALSE(result.ready());
   promise.callback(41);
   EXPECT_EQ(value_of(std::move(result)), 42);
+  // [ensure_deferred]
 }
 
 TEST(Task, GoesOnAtOnceWhereTheResultIsThere) {
@@ -230,6 +234,7 @@ TEST(Task, DestroysEachTemporaryOfACoAwaitOnce) {
 TEST(Task, IsWhatACallbackMayReturn) {
   Promise<int> gate;
   Promise<int> start;
+  // [callback]
   auto chain = start.deferred()
                    .add_callback([&, kept = std::string("a capture that a task needs")](
                                      int number) -> Task<std::string> {
@@ -237,6 +242,7 @@ TEST(Task, IsWhatACallbackMayReturn) {
                      co_return kept + std::to_string(number);
                    })
                    .add_callback([](const std::string& text) { return text.size(); });
+  // [callback]
   start.callback(1);
   EXPECT_FALSE(chain.ready());
   gate.callback(2);
@@ -256,13 +262,38 @@ TEST(Task, IsWhatAnErrbackMayReturn) {
 
 TEST(Task, ThatACallbackReturnedKeepsItsArguments) {
   Promise<void> gate;
-  auto result = succeed(std::string("an argument by reference, not by value"))
-                    .add_callback([&gate](const std::string& text) -> Task<std::size_t> {
-                      co_await gate.deferred();
-                      co_return text.size();
+  auto opened = std::make_shared<Deferred<void>>(gate.deferred());
+  auto result = succeed(std::make_pair(std::string("by reference, not by value"), opened))
+                    .add_callback([](const auto& argument) -> Task<std::size_t> {
+                      co_await *argument.second;
+                      co_return argument.first.size();
                     });
   gate.callback();
-  EXPECT_EQ(value_of(std::move(result)), 38U);
+  EXPECT_EQ(value_of(std::move(result)), 26U);
+}
+
+TEST(Task, ThatAnErrbackReturnedKeepsTheFailure) {
+  Promise<void> gate;
+  static std::optional<Deferred<void>> opened;  // so that nothing is captured
+  opened.emplace(gate.deferred());
+  auto result = fail<std::string>(make_failure<BadInput>())
+                    .add_errback<BadInput>([](const BadInput& error) -> Task<std::string> {
+                      co_await *opened;
+                      co_return error.what();
+                    });
+  gate.callback();
+  EXPECT_EQ(value_of(std::move(result)), "The input is bad.");
+}
+
+TEST(Task, MayChangeWhatMaybeDeferredWasGivenToChange) {
+  int number = 1;
+  const auto add = [](int& changed, int by) -> Task<void> {
+    co_await succeed();
+    changed += by;
+  };
+  value_of(maybe_deferred(add, number, 4));
+  value_of(maybe_deferred([add](int& changed) { return add(changed, 2); }, number));
+  EXPECT_EQ(number, 7);
 }
 
 TEST(Task, IsWhatMaybeDeferredAndAPermitsHolderMayGive) {
@@ -368,10 +399,9 @@ TEST(Task, ThatFailsUnhandledIsReportedWithItsNameAndPlace) {
 TEST(Task, ThatACallbackReturnedIsReportedByItsOwnName) {
   const RecordedLog log;
   {
-    const int capture = 1;
-    Deferred<int> lost = maybe_deferred([capture]() -> Task<int> {
+    Deferred<int> lost = maybe_deferred([number = 1]() -> Task<int> {
       return plus_one(fail<int>(make_failure<BadInput>()))
-          .named("number " + std::to_string(capture));
+          .named("number " + std::to_string(number));
     });
   }
   ASSERT_EQ(log.lines().size(), 1U);

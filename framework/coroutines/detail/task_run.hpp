@@ -25,7 +25,8 @@ class TaskRun;
 
 /// What every coroutine of ours has in its frame: the base of its promise. It lies there before it
 /// begins, as the innermost or an awaiting frame of a run, and after its end until its result is
-/// taken.
+/// taken. It is destroyed before it begins or when it has given back, never while it waits: what a
+/// run waits for always comes, be it as a BrokenPromiseError.
 class TaskFrame {
  public:
   TaskFrame(const TaskFrame&) = delete;
