@@ -39,15 +39,14 @@ TEST_P(TaskOnReactor, IsAWholeProgram) {
 // [react]
 
 TEST_P(TaskOnReactor, ThatIsTheProgramMayKeepCaptures) {
-  const int last = 2;
   EXPECT_EQ(react(
-                [last, text = std::string("as long as it runs, which is not at once")](
+                [last = 2, text = std::string("as long as it runs, which is not at once")](
                     Reactor& reactor) -> Task<int> {
                   co_await sleep(reactor, 1ms);
                   co_return text.size() == 40 ? last : 0;
                 },
                 GetParam()),
-            last);
+            2);
 }
 
 TEST_P(TaskOnReactor, ThatIsTheProgramIsCancelledWhenTheReactorIsStopped) {
