@@ -174,4 +174,12 @@ void MultiService::abort() {
     service->abort_service();
 }
 
+std::shared_ptr<MultiService> multi_service(
+    std::string name, std::initializer_list<std::shared_ptr<Service>> services, StopOrder order) {
+  auto parent = std::make_shared<MultiService>(std::move(name), order);
+  for (const auto& service : services)
+    static_cast<void>(parent->add_service(service));
+  return parent;
+}
+
 }  // namespace weft

@@ -4,6 +4,7 @@
 #include "service.hpp"
 
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -62,5 +63,10 @@ class MultiService : public Service {
   bool aborted_ = false;
   std::optional<Failure> stop_failure_;
 };
+
+/// A MultiService of these. Errors: InvalidArgument, as `add_service`.
+[[nodiscard]] std::shared_ptr<MultiService> multi_service(
+    std::string name, std::initializer_list<std::shared_ptr<Service>> services,
+    StopOrder order = StopOrder::one_by_one);
 
 }  // namespace weft

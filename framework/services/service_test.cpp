@@ -257,11 +257,9 @@ TEST_F(Several, AreStoppedOneByOneInReverseOrder) {
 }
 
 TEST_F(Several, MayBeStoppedAllAtOnceInReverseOrder) {
-  auto at_once = std::make_shared<MultiService>("at once", StopOrder::all_at_once);
-  for (const auto& [name, service] : services) {
-    success_result_of(parent->remove_service(service));
-    success_result_of(at_once->add_service(service));
-  }
+  parent.reset();
+  auto at_once = multi_service("at once", {services["a"], services["b"], services["c"]},
+                               StopOrder::all_at_once);
   success_result_of(at_once->start_service());
   log.clear();
   services["b"]->hold("stop");

@@ -76,9 +76,6 @@ std::shared_ptr<Service> make(Application& application) {
   auto server = std::make_shared<StreamServerService>(
       application.reactor(), server_from_string(application.reactor(), flags.value("listen")),
       factory_for<Peer>(std::move(flood)), options);
-  auto all = std::make_shared<MultiService>("application");
-  static_cast<void>(all->add_service(server));
-  static_cast<void>(all->add_service(std::make_shared<Telling>(application, *server)));
   if (flags.given("reload")) {
     application.on_reload([&application] {
       log(LogLevel::info, "child", "reloading");
@@ -90,7 +87,7 @@ std::shared_ptr<Service> make(Application& application) {
       if (application.flags().value("reload") == "throw") throw std::runtime_error("clumsy");
     });
   }
-  return all;
+  return multi_service("application", {server, std::make_shared<Telling>(application, *server)});
 }
 
 }  // namespace

@@ -101,12 +101,17 @@ TEST_F(CommandLine, SaysWhatIsWrongWithIt) {
 }
 
 TEST_F(CommandLine, ReadsTimesWithTheirUnits) {
-  for (const auto& [text, time] : std::initializer_list<std::pair<const char*, Duration>>{
-           {"10", 10s}, {"1.5s", 1500ms}, {"250ms", 250ms}, {"2min", 2min}, {"0", 0s}}) {
+  for (const auto& [text, time] :
+       std::initializer_list<std::pair<const char*, Duration>>{{"10", 10s},
+                                                               {"1.5s", 1500ms},
+                                                               {"250ms", 250ms},
+                                                               {"2min", 2min},
+                                                               {"1h", 1h},
+                                                               {"0", 0s}}) {
     parse({"--wait", text});
     EXPECT_EQ(flags.duration("wait"), time) << text;
   }
-  for (const auto* const text : {"", "soon", "-1", "1h", "nan", "1e30", "1 s", "inf"}) {
+  for (const auto* const text : {"", "soon", "-1", "1y", "nan", "1e30", "1 s", "inf"}) {
     parse({"--wait", text});
     EXPECT_THROW(static_cast<void>(flags.duration("wait")), FlagError) << text;
   }

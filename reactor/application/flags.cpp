@@ -13,8 +13,9 @@ namespace {
 constexpr double max_seconds = 1e9;
 
 [[noreturn]] void refuse_time(std::string_view name, std::string_view text) {
-  throw FlagError("--" + std::string(name) + " is \"" + std::string(text) +
-                  "\", which is no time; write seconds, or a number with ms, s or min behind it.");
+  throw FlagError(
+      "--" + std::string(name) + " is \"" + std::string(text) +
+      "\", which is no time; write seconds, or a number with ms, s, min or h behind it.");
 }
 
 }  // namespace
@@ -100,6 +101,8 @@ Duration Flags::duration(std::string_view name) const {
     number /= 1000;
   } else if (unit == "min") {
     number *= 60;
+  } else if (unit == "h") {
+    number *= 3600;
   } else if (!unit.empty() && unit != "s") {
     refuse_time(name, text);
   }

@@ -34,7 +34,7 @@ class Flags {
   [[nodiscard]] bool given(std::string_view name) const;
   /// What it was given, or its default.
   [[nodiscard]] const std::string& value(std::string_view name) const;
-  /// The same as a time: "10" and "10s" are seconds, "250ms" and "2min" say so.
+  /// The same as a time: "10" and "10s" are seconds, "250ms", "2min" and "1h" say so.
   /// Errors: FlagError for what is none.
   [[nodiscard]] Duration duration(std::string_view name) const;
 

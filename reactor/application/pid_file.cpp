@@ -99,8 +99,8 @@ PidFile::PidFile(std::string path) : path_(std::move(path)) {
 
 PidFile::~PidFile() {
   // Removed while it is locked, so that nobody locks one that is gone.
-  const bool ours = is_still_there(descriptor_, path_);
-  if (ours && ::unlink(path_.c_str()) != 0) {
+  const bool removed = is_still_there(descriptor_, path_) && ::unlink(path_.c_str()) == 0;
+  if (!removed) {
     [[maybe_unused]] const auto emptied = ::ftruncate(descriptor_, 0);
   }
   ::close(descriptor_);

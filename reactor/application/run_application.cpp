@@ -150,7 +150,7 @@ int Program::run(const ServiceMaker& make) {
   reactor().add_system_event_trigger(Phase::before, SystemEvent::shutdown,
                                      [this] { return stop_service(); });
   reactor().call_when_running([this, &make] { start(make); });
-  if (log_file_ != nullptr) listen_for_reloads();
+  if (log_file_ != nullptr || !reloads().empty()) listen_for_reloads();
   reactor().run();
   // Nothing else may take its time where the end is to come at once.
   if (!in_order_) reactor().set_shutdown_deadline(Duration::zero());
@@ -267,11 +267,13 @@ void Program::reloaded() {
   if (std::exchange(reload_again_, false)) reload();
 }
 
-int run_with(const ServiceMaker& make, const Flags& flags, const char* name) {
+int run_with(const ServiceMaker& make, const Flags& flags, const char* name,
+             const ApplicationOptions& options) {
   const LogConfiguration log_configuration(flags);
   std::optional<PidFile> pid_file;
   if (flags.given("pid-file")) pid_file.emplace(flags.value("pid-file"));
   Program program(make_reactor(flags.value("reactor")), flags, name, log_configuration.file());
+  if (options.on_reload) program.on_reload(options.on_reload);
   return program.run(make);
 }
 
@@ -295,7 +297,7 @@ int run_application(const ServiceMaker& make, int argc, const char* const* argv,
     return stopped_in_order;
   }
   try {
-    return run_with(make, flags, name);
+    return run_with(make, flags, name, options);
   } catch (...) {
     say(name, Failure::current().message());
     return not_started;

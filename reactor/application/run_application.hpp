@@ -67,6 +67,8 @@ struct ApplicationOptions {
   std::string description;
   /// Flags of the program's own, beside those that `run_application` has.
   Flags flags;
+  /// Called at each SIGHUP, as what `Application::on_reload` was given.
+  std::function<Deferred<void>()> on_reload;
   /// How long all of an ordered stop may take, unless --stop-deadline says otherwise. Connections
   /// that are left are cut a little before, so that the program still ends in order.
   Duration stop_deadline = std::chrono::seconds(10);
