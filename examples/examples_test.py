@@ -345,6 +345,61 @@ class Feed(unittest.TestCase):
                               process.stdout.readline())
 
 
+@unittest.skipUnless(sys.platform == "linux", "the signals and the files are Linux's")
+class Service(unittest.TestCase):
+    where = ("--listen", "tcp:0:interface=127.0.0.1")
+
+    def test_sends_back_and_ends_in_order_at_sigterm_on_every_reactor(self):
+        for reactor in reactors():
+            with self.subTest(reactor=reactor), \
+                    serving("service", *self.where, f"--reactor={reactor}") as (process, port):
+                with connect(port) as connection:
+                    connection.sendall(b"hello\n")
+                    self.assertEqual(connection.recv(100), b"hello\n")
+                    process.send_signal(signal.SIGTERM)
+                    self.assertEqual(process.stdout.readline(), "stopping\n")
+                    self.assertEqual(read_all(connection), b"")
+                    self.assertEqual(process.wait(LIMIT), 0)
+
+    def test_tells_a_supervisor_how_it_fares_and_keeps_a_log_and_a_pid_file(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+            supervisor.settimeout(LIMIT)
+            supervisor.bind(f"{folder}/notify")
+            environment = {**os.environ, "NOTIFY_SOCKET": f"{folder}/notify"}
+            process = subprocess.Popen([PROGRAMS / "service", *self.where, f"--log-file={folder}/log",
+                                        f"--pid-file={folder}/pid"],
+                                       stdout=subprocess.PIPE, text=True, env=environment)
+            try:
+                told = lambda: supervisor.recv(1000).decode()
+                self.assertEqual(told(), "STATUS=0 bytes have come back so far")
+                self.assertEqual(told(), "READY=1")
+                self.assertEqual(int(pathlib.Path(folder, "pid").read_text()), process.pid)
+                os.rename(f"{folder}/log", f"{folder}/log.1")
+                process.send_signal(signal.SIGHUP)
+                self.assertTrue(told().startswith("RELOADING=1\nMONOTONIC_USEC="))
+                self.assertEqual(told(), "READY=1")
+                process.send_signal(signal.SIGTERM)
+                self.assertTrue(told().startswith("STOPPING=1"))
+                self.assertEqual(process.wait(LIMIT), 0)
+                self.assertIn("Started", pathlib.Path(folder, "log.1").read_text())
+                self.assertIn("Stopping", pathlib.Path(folder, "log").read_text())
+                self.assertFalse(pathlib.Path(folder, "pid").exists())
+            finally:
+                process.kill()
+                process.wait()
+                process.stdout.close()
+
+    def test_says_what_is_wrong_with_its_flags_and_its_endpoint(self):
+        ran = run("service", "--lisen=tcp:80")
+        self.assertEqual(ran.returncode, 2)
+        self.assertIn("There is no flag --lisen", ran.stdout)
+        ran = run("service", "--listen=tcp:eighty")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("^", ran.stdout)
+        self.assertIn("--listen=ENDPOINT", run("service", "--help").stdout)
+
+
 @unittest.skipUnless(sys.platform == "linux", "the terminals are Linux's")
 class Terminals(unittest.TestCase):
     def test_a_program_runs_on_a_terminal_and_its_status_is_told_on_every_reactor(self):

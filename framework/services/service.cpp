@@ -1,0 +1,172 @@
+#include "service.hpp"
+
+#include "../logging.hpp"
+
+#include <utility>
+
+namespace weft {
+
+ServiceError::ServiceError(std::string_view service, std::string_view what_it_did_not,
+                           const Failure& cause)
+    : Error("The " + std::string(service) + " did not " + std::string(what_it_did_not) + ": " +
+            cause.message()),
+      cause_(cause) {}
+
+Service::Service(std::string name) : name_(std::move(name)) {}
+
+Service::~Service() = default;
+
+Deferred<void> Service::privileged_start() {
+  return succeed();
+}
+
+Deferred<void> Service::start() {
+  return succeed();
+}
+
+Deferred<void> Service::stop() {
+  return succeed();
+}
+
+// ---- starting
+
+Deferred<void> Service::privileged_start_service() {
+  if (state_ != ServiceState::stopped) {
+    throw AlreadyRunningError("The service \"" + name_ +
+                              "\" was started already, or still stops; wait for its stop first.");
+  }
+  only_prepare_ = true;
+  auto started = begin();
+  prepare();
+  return started;
+}
+
+Deferred<void> Service::start_service() {
+  if (state_ == ServiceState::stopping && !again_) {
+    again_.emplace([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (self->again_) {
+        self->again_.reset();
+      } else {
+        static_cast<void>(self->stop_service());
+      }
+    });
+    return again_->deferred();
+  }
+  if (state_ != ServiceState::stopped && state_ != ServiceState::prepared) {
+    throw AlreadyRunningError("The service \"" + name_ + "\" was started already; stop it first.");
+  }
+  only_prepare_ = false;
+  auto started = begin();
+  state_ == ServiceState::stopped ? prepare() : start_now();
+  return started;
+}
+
+Deferred<void> Service::begin() {
+  why_not_.reset();
+  starting_.emplace([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) static_cast<void>(self->stop_service());
+  });
+  return starting_->deferred();
+}
+
+void Service::prepare() {
+  const auto self = shared_from_this();
+  state_ = ServiceState::preparing;
+  auto prepared = maybe_deferred([this] { return privileged_start(); });
+  under_way_ = prepared.canceller();
+  static_cast<void>(std::move(prepared).add_both([self](const Outcome<void>& outcome) {
+    self->start_ended(outcome, ServiceState::prepared);
+  }));
+}
+
+void Service::start_now() {
+  const auto self = shared_from_this();
+  state_ = ServiceState::starting;
+  auto started = maybe_deferred([this] { return start(); });
+  under_way_ = started.canceller();
+  static_cast<void>(std::move(started).add_both(
+      [self](const Outcome<void>& outcome) { self->start_ended(outcome, ServiceState::running); }));
+}
+
+void Service::start_ended(const Outcome<void>& outcome, ServiceState reached) {
+  under_way_ = Canceller();
+  if (state_ == ServiceState::stopping) {
+    why_not_ = make_failure<CancelledError>("The service \"" + name_ +
+                                            "\" was stopped before it had started.");
+    undo();
+  } else if (!outcome) {
+    why_not_ = outcome.failure();
+    state_ = ServiceState::stopping;
+    undo();
+  } else if (reached == ServiceState::prepared && !only_prepare_) {
+    start_now();
+  } else {
+    state_ = reached;
+    auto promise = std::move(*starting_);
+    starting_.reset();
+    if (!promise.fired()) promise.callback();
+  }
+}
+
+// ---- stopping
+
+Deferred<void> Service::stop_service() {
+  if (state_ == ServiceState::stopped) return succeed();
+  const auto self = shared_from_this();
+  auto stopped = waiting_for_stop_.join(SourceLocation::current());
+  const auto before = std::exchange(state_, ServiceState::stopping);
+  if (before == ServiceState::preparing || before == ServiceState::starting) {
+    auto start_under_way = std::move(under_way_);
+    start_under_way.cancel();
+  } else if (before != ServiceState::stopping) {
+    undo();
+  } else if (again_) {
+    auto promise = std::move(*again_);
+    again_.reset();
+    if (!promise.fired()) promise.errback(Failure(CancelledError()));
+  }
+  return stopped;
+}
+
+void Service::undo() {
+  static_cast<void>(maybe_deferred([this] {
+                      return stop();
+                    }).add_both([self = shared_from_this()](const Outcome<void>& outcome) {
+    self->stop_ended(outcome);
+  }));
+}
+
+void Service::stop_ended(const Outcome<void>& outcome) {
+  const auto self = shared_from_this();
+  state_ = ServiceState::stopped;
+  if (waiting_for_stop_.empty() && !outcome) {
+    log_failure("service", "The service \"" + name_ + "\" could not be stopped in order",
+                outcome.failure());
+  }
+  auto starting = std::exchange(starting_, std::nullopt);
+  auto stops = std::exchange(waiting_for_stop_, {});
+  if (starting && !starting->fired()) starting->errback(*why_not_);
+  while (!stops.empty())
+    stops.leave().fire(outcome);
+  if (again_ && state_ == ServiceState::stopped) start_again();
+}
+
+void Service::start_again() {
+  auto promise = std::make_shared<Promise<void>>(std::move(*again_));
+  again_.reset();
+  static_cast<void>(maybe_deferred([this] {
+                      return start_service();
+                    }).add_both([promise](const Outcome<void>& outcome) {
+    if (!promise->fired()) promise->fire(outcome);
+  }));
+}
+
+void Service::abort_service() {
+  if (state_ != ServiceState::stopping) return;
+  const auto self = shared_from_this();
+  abort();
+}
+
+}  // namespace weft
