@@ -157,6 +157,8 @@ TEST(ThreadPoolThreads, EndWhenTheyAreIdleExceptForThoseThatAreKept) {
   std::promise<void> done;
   pool.submit([&done] { done.set_value(); });
   done.get_future().wait();
+  while (pool.threads() > 1)
+    std::this_thread::yield();
   EXPECT_EQ(pool.threads(), 1U);
 }
 
