@@ -110,8 +110,8 @@ struct ProcessPoolOptions {
   Duration start_timeout = std::chrono::seconds(10);
   /// How long calls that run have when the reactor stops.
   Duration grace = std::chrono::seconds(5);
-  /// What workers run, and its further arguments; this program unless set. It must call
-  /// `run_worker`.
+  /// What workers run, and its arguments; this program unless set. It must call `run_worker`, for
+  /// which one more argument is the last.
   std::string program;
   std::vector<std::string> arguments;
   /// Lets a worker have a pool of its own.

@@ -71,7 +71,7 @@ ProcessOptions PoolWorker::process_options() const {
   // The link leads to this program even when its file was replaced or removed.
   process.program = options_.program.empty() ? "/proc/self/exe" : options_.program;
   process.arguments = options_.arguments;
-  process.arguments.insert(process.arguments.begin(), std::string(worker_argument));
+  process.arguments.emplace_back(worker_argument);
   process.descriptors = {{0, ChildDescriptor::null()},
                          {1, ours_or_nothing(STDOUT_FILENO)},
                          {2, ChildDescriptor::from_child()},

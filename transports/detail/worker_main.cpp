@@ -155,17 +155,16 @@ bool talks_with_a_pool() noexcept {
 WorkerRole worker_role() {
   if (is_worker) return WorkerRole::worker;
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::string name;
-  std::string first;
-  std::getline(file, name, '\0');
-  std::getline(file, first, '\0');
-  return first == worker_argument ? WorkerRole::forgetful : WorkerRole::none;
+  std::string last;
+  for (std::string each; std::getline(file, each, '\0');)
+    last = each;
+  return last == worker_argument ? WorkerRole::forgetful : WorkerRole::none;
 }
 
 }  // namespace detail
 
 std::optional<int> run_worker(int argc, char** argv) {
-  if (argc < 2 || argv[1] != detail::worker_argument) return std::nullopt;
+  if (argc < 2 || argv[argc - 1] != detail::worker_argument) return std::nullopt;
   detail::is_worker = true;
   if (!detail::talks_with_a_pool()) {
     std::fputs("--weft-worker is for processes that a pool of this program starts.\n", stderr);

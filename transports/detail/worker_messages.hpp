@@ -11,7 +11,7 @@
 
 namespace weft::detail {
 
-/// What tells a program that it is a worker: its first argument.
+/// What tells a program that it is a worker: its last argument.
 inline constexpr std::string_view worker_argument = "--weft-worker";
 /// A socket to the pool, out of the way of whatever the functions print.
 inline constexpr int worker_descriptor = 3;
