@@ -1,5 +1,6 @@
 #include "../transports/process_pool.hpp"
 
+#include "../framework/context.hpp"
 #include "../framework/gather.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
 #include "../testing/gtest_leak_listener.hpp"
@@ -110,6 +111,16 @@ const auto fail_with = register_worker_function("fail_with", [](const std::strin
 });
 const auto has_variable = register_worker_function(
     "has_variable", [](const std::string& name) { return std::getenv(name.c_str()) != nullptr; });
+
+Transferable<std::string> as_text() {
+  return {[](const std::string& text) { return text; },
+          [](std::string_view bytes) { return std::string(bytes); }};
+}
+// [context]
+const ContextVar<std::string> request("request", "none", {.transferable = as_text()});
+const auto ask_for_request =
+    register_worker_function("request", [] { return "for " + request.get(); });
+// [context]
 
 std::string nest(bool allowed) {
   const auto reactor = make_reactor();
@@ -301,6 +312,35 @@ TEST_P(ProcessPools, LeaveNoMarkInTheEnvironmentOfAWorker) {
   auto& pool = open(1);
   EXPECT_TRUE(result_of(pool.call(has_variable, "PATH")));
   EXPECT_FALSE(result_of(pool.call(has_variable, "WEFT_WORKER")));
+}
+
+TEST_P(ProcessPools, TakeTheContextOfACallAlongAndLetItEndWithIt) {
+  auto& pool = open(1);
+  std::vector<Deferred<std::string>> told;
+  for (const auto* const name : {"one", "two"}) {
+    const auto scope = request.scoped(name);
+    told.push_back(pool.call(ask_for_request));
+  }
+  told.push_back(pool.call(ask_for_request));
+  {
+    const auto scope = request.scoped("three");
+    const auto none = Context::suppress();
+    told.push_back(pool.call(ask_for_request));
+  }
+  EXPECT_EQ(result_of(gather_results(std::move(told))),
+            (std::vector<std::string>{"for one", "for two", "for none", "for none"}));
+}
+
+TEST_P(ProcessPools, DoNotKeepTheContextOfACallInItsWorker) {
+  auto& pool = open(1);
+  bool ended = false;
+  {
+    const auto scope = request.scoped("short");
+    Context::current().on_exit([&] { ended = true; });
+    EXPECT_EQ(result_of(pool.call(ask_for_request)), "for short");
+  }
+  EXPECT_TRUE(spin_until([&] { return ended; }));
+  EXPECT_EQ(pool.stats().workers, 1U);
 }
 
 // ---- functions that fail

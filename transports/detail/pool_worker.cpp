@@ -106,9 +106,9 @@ void PoolWorker::begin(std::shared_ptr<PoolCall> call) {
   call->worker = this;
   call_ = std::move(call);
   const auto& options = call_->options;
-  auto message = framed(ToWorker(WorkerCall{call_->number, options.max_memory_bytes.value_or(0),
-                                            call_->function, std::move(call_->arguments)}));
-  call_->arguments = std::string();
+  WorkerCall asked{call_->number, options.max_memory_bytes.value_or(0), std::move(call_->context),
+                   call_->function, std::move(call_->arguments)};
+  auto message = framed(ToWorker(std::move(asked)));
   if (options.timeout) {
     time_limit_ = reactor_.call_later(
         *options.timeout,

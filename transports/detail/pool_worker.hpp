@@ -10,6 +10,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace weft::detail {
@@ -22,6 +24,7 @@ struct PoolCall {
   std::string function;
   CallOptions options;
   std::string arguments;
+  std::vector<std::pair<std::string, std::string>> context;
   std::optional<Promise<std::string>> promise;
   // Who runs it; null while it waits.
   PoolWorker* worker = nullptr;

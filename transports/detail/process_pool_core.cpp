@@ -1,5 +1,6 @@
 #include "process_pool_core.hpp"
 
+#include "../../framework/context.hpp"
 #include "../../framework/logging.hpp"
 #include "worker_registry.hpp"
 
@@ -113,6 +114,12 @@ Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::st
   call->function = function;
   call->options = options;
   call->arguments = std::move(arguments);
+  {
+    // Nothing flows where that is suppressed.
+    auto flowing = HeldContext::capture();
+    const ContextSwitch inside(flowing);
+    call->context = Context::current().transferable();
+  }
   call->promise.emplace([weak = weak_from_this(), waiting = std::weak_ptr(call)] {
     const auto core = weak.lock();
     const auto cancelled = waiting.lock();
@@ -180,6 +187,8 @@ void ProcessPoolCore::fail_all(const Failure& why) {
 // Outside of whatever runs now: starting a process takes a while, and the loop may be ending.
 void ProcessPoolCore::start_workers_soon() {
   if (stopping_ || start_call_.active() || wanted_workers() <= workers_.size()) return;
+  // A worker serves many: it must not hold on to the context of whoever needed it first.
+  const auto none = Context::suppress();
   start_call_ = reactor_.call_later(Duration::zero(), [weak = weak_from_this()] {
     if (const auto core = weak.lock()) core->start_workers();
   });

@@ -1,9 +1,11 @@
+#include "../../framework/context.hpp"
 #include "../../framework/error.hpp"
 #include "../../framework/failure.hpp"
 #include "../worker_function.hpp"
 #include "worker_messages.hpp"
 #include "worker_registry.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -101,7 +103,8 @@ FromWorker answer(WorkerCall& call, std::uint64_t max_message_bytes) {
   std::optional<Failure> thrown;
   try {
     const MemoryLimit limit(call.max_memory_bytes);
-    auto value = (*function)(call.arguments);
+    auto value =
+        Context::from_transferable(call.context).run([&] { return (*function)(call.arguments); });
     if (value.size() <= max_message_bytes) return WorkerResult{call.call, std::move(value)};
     return WorkerFailure{call.call, Kind::too_long, {}, std::to_string(value.size())};
   } catch (...) {

@@ -11,6 +11,8 @@ namespace weft::detail {
 
 namespace {
 
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
 template <class Number>
 void put_number(std::string& to, Number number) {
   for (int shift = 8 * (sizeof(Number) - 1); shift >= 0; shift -= 8)
@@ -41,6 +43,7 @@ void visit_fields(Visitor&& field, Message& message) {
   } else {
     field(message.call);
     field(message.max_memory_bytes);
+    field(message.context);
     field(message.function);
     field(message.arguments);
   }
@@ -56,6 +59,13 @@ struct Writer {
     put_number(to, static_cast<std::uint64_t>(texts.size()));
     for (const auto& text : texts)
       put_text(to, text);
+  }
+  void operator()(const Variables& variables) {
+    put_number(to, static_cast<std::uint64_t>(variables.size()));
+    for (const auto& [name, value] : variables) {
+      put_text(to, name);
+      put_text(to, value);
+    }
   }
 };
 
@@ -81,6 +91,14 @@ class Reader {
     auto count = take_number<std::uint64_t>();
     for (; count > 0; --count)
       (*this)(texts.emplace_back());
+  }
+  void operator()(Variables& variables) {
+    auto count = take_number<std::uint64_t>();
+    for (; count > 0; --count) {
+      auto& [name, value] = variables.emplace_back();
+      (*this)(name);
+      (*this)(value);
+    }
   }
   template <class Number>
   [[nodiscard]] Number take_number() {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -50,6 +51,8 @@ struct WorkerCall {
   std::uint64_t call = 0;
   /// Zero for any.
   std::uint64_t max_memory_bytes = 0;
+  /// The variables of its context that are transferable, with their values.
+  std::vector<std::pair<std::string, std::string>> context;
   std::string function;
   std::string arguments;
 };
