@@ -68,9 +68,8 @@ int main(int argc, char** argv) try {
                          .add_errback(complain(number)));
       // [call]
     }
-    const auto done = weft::gather_results(std::move(told)).add_both([&](const auto&) {
-      example.finish(0);
-    });
+    const auto done =
+        weft::gather_results(std::move(told)).add_both([&](const auto&) { example.finish(0); });
   });
 } catch (...) {
   return report_exception();

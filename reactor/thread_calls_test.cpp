@@ -1,3 +1,4 @@
+#include "../framework/defer_later.hpp"
 #include "../framework/thread_name.hpp"
 #include "../framework/thread_pool.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
@@ -216,6 +217,35 @@ class ThreadCalls : public ::testing::TestWithParam<std::string> {
 
   std::unique_ptr<Reactor> reactor_ = make_reactor(GetParam());
 };
+
+TEST_P(ThreadCalls, GoThroughABoundedPool) {
+  int answer = 0;
+  auto& reactor = *reactor_;
+  // [pool]
+  ThreadPoolOptions options;
+  options.max_threads = 4;
+  options.max_queued = 1000;
+  options.name = "digest";
+  ThreadPool pool(options);
+  const auto done = defer_to_thread_pool(
+                        reactor, pool, [](int a, int b) { return a * b; }, 6, 7)
+                        .add_callback([&](int product) { answer = product; })
+                        .add_errback<QueueFull>([](const QueueFull&) { /* Try again later. */ });
+  // [pool]
+  ASSERT_TRUE(spin_until([&] { return done.ready(); }));
+  EXPECT_EQ(answer, 42);
+}
+
+TEST_P(ThreadCalls, SleepInTheReactorAndNotInTheirThread) {
+  auto& reactor = *reactor_;
+  // [wait]
+  const auto done = defer_to_thread(reactor, [] {
+    call_in_reactor_and_wait(
+        [] { return defer_later(Reactor::current(), std::chrono::milliseconds(1)); });
+  });
+  // [wait]
+  ASSERT_TRUE(spin_until([&] { return done.ready(); }));
+}
 
 TEST_P(ThreadCalls, BringResultsFromAnyPoolToTheReactor) {
   ThreadPool pool(2);

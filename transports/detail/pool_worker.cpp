@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -70,6 +72,9 @@ ProcessOptions PoolWorker::process_options() const {
   ProcessOptions process;
   // The link leads to this program even when its file was replaced or removed.
   process.program = options_.program.empty() ? "/proc/self/exe" : options_.program;
+  std::error_code unknown;
+  const auto file = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  if (options_.program.empty() && !unknown) process.called = file.string();
   process.arguments = options_.arguments;
   process.arguments.emplace_back(worker_argument);
   process.descriptors = {{0, ChildDescriptor::null()},

@@ -31,6 +31,8 @@ namespace {
 
 constexpr int exit_forsaken = 1;
 constexpr int exit_misused = 2;
+// Two of them fit beside whatever a message may have.
+constexpr std::size_t max_said_bytes = max_envelope_bytes / 4;
 
 std::atomic<bool> is_worker{false};
 // A call runs.
@@ -93,7 +95,8 @@ class MemoryLimit {
 WorkerFailure describe(std::uint64_t call, const Failure& failure) {
   const bool memory = failure.check<std::bad_alloc>() != nullptr;
   return {call, memory ? WorkerFailure::Kind::out_of_memory : WorkerFailure::Kind::threw,
-          failure.type_name(), failure.message()};
+          failure.type_name().substr(0, max_said_bytes),
+          failure.message().substr(0, max_said_bytes)};
 }
 
 FromWorker answer(WorkerCall& call, std::uint64_t max_message_bytes) {

@@ -19,7 +19,7 @@ inline constexpr int worker_descriptor = 3;
 /// Raised with each change of the frames.
 inline constexpr std::uint32_t worker_protocol_version = 1;
 inline constexpr std::size_t frame_length_bytes = 4;
-/// What the fields of a call may take beside its arguments.
+/// What a frame may have beside the arguments or the result that it carries.
 inline constexpr std::size_t max_envelope_bytes = 64 * 1024;
 
 // ---- from the worker

@@ -3,6 +3,7 @@
 
 #include "../worker_function.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
