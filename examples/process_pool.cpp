@@ -1,5 +1,6 @@
-// Run `process_pool 360 1000000007 --seconds 1`: worker processes take the numbers apart, and you
-// see the factors, or that a number took too long. Add --crash to see a worker die and be replaced.
+// Run `process_pool 360 1000000007 --milliseconds 500`: worker processes take the numbers apart,
+// and you see the factors, or that a number took too long. Add --crash to see a worker die and be
+// replaced.
 #include "example.hpp"
 
 #include <chrono>
@@ -37,12 +38,12 @@ int main(int argc, char** argv) try {
   if (const auto status = weft::run_worker(argc, argv)) return *status;
   // [main]
   std::vector<std::string> numbers;
-  std::size_t seconds = 5;
+  std::size_t milliseconds = 5000;
   std::size_t workers = 2;
   bool crashes = false;
   Example example(Example::Role::tool, "Takes numbers apart in worker processes.", 0);
   example.add_option("numbers", numbers, "What to take apart");
-  example.add_count("--seconds", seconds, "How long each may take");
+  example.add_count("--milliseconds", milliseconds, "How long each may take");
   example.add_count("--workers", workers, "How many processes");
   example.add_flag("--crash", crashes, "Has one worker crash before");
   std::unique_ptr<weft::ProcessPool> pool;
@@ -51,7 +52,7 @@ int main(int argc, char** argv) try {
     // [pool]
     weft::ProcessPoolOptions options;
     options.max_workers = workers;
-    options.call.timeout = std::chrono::seconds(seconds);
+    options.call.timeout = std::chrono::milliseconds(milliseconds);
     pool = std::make_unique<weft::ProcessPool>(example.reactor(), options);
     // [pool]
     const auto complain = [](const std::string& what) {
