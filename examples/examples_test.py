@@ -141,6 +141,11 @@ class Echo(unittest.TestCase):
                 connection.connect(path)
                 self.assertEqual(converse_on(connection, request), request)
 
+    def test_logs_each_connection_by_its_number(self):
+        ran = run("echo_server", "--self-test", "--verbose", "--port", 0)
+        self.assertIn("[connection=1] echo: It has come.", ran.stdout)
+        self.assertIn("[connection=1] echo: All that was done for it has ended.", ran.stdout)
+
     @unittest.skipUnless(shutil.which("nc"), "nc is not installed")
     def test_answers_a_client_that_is_not_ours(self):
         with serving("echo_server") as (_, port):

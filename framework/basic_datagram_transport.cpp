@@ -14,6 +14,7 @@ namespace weft {
 BasicDatagramTransport::BasicDatagramTransport(Clock& clock, const DatagramOptions& options)
     : Turn::Participant(clock.turn()),
       clock_(clock),
+      context_(detail::HeldContext::capture()),
       options_(options),
       high_water_(std::min(default_high_water, options.max_queue_bytes / 2)),
       low_water_(std::min(default_low_water, options.max_queue_bytes / 8)) {
@@ -36,6 +37,7 @@ void BasicDatagramTransport::start(std::shared_ptr<DatagramProtocol> protocol) {
     protocol_ = std::move(protocol);
     census().connections.fetch_add(1, std::memory_order_relaxed);
     const Turn::Scope scope(*turn());
+    const detail::ContextSwitch inside(context_);
     protocol_->make_connection(self);
     if (receiving_wanted()) receiving_changed();
   } catch (...) {
@@ -58,7 +60,7 @@ void BasicDatagramTransport::check_thread() const {
 
 template <class F>
 void BasicDatagramTransport::call_user(std::string_view what, F&& callback) noexcept {
-  turn()->enter(std::forward<F>(callback), [&](const Failure& failure) {
+  turn()->enter_in(context_, std::forward<F>(callback), [&](const Failure& failure) {
     try {
       log_failure("datagrams", std::string(what) + " of the port at " + host_.text() + " threw",
                   failure);
@@ -311,6 +313,7 @@ Deferred<void> BasicDatagramTransport::stopped() {
 void BasicDatagramTransport::deliver_stop() noexcept {
   if (protocol_ == nullptr) return;
   call_user("stop_protocol", [this] { protocol_->stop_protocol(); });
+  context_ = detail::HeldContext();
   census().connections.fetch_sub(1, std::memory_order_relaxed);
   turn()->release_later(std::exchange(protocol_, nullptr));
   turn()->release_later(std::exchange(self_, nullptr));

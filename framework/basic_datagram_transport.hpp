@@ -3,6 +3,7 @@
 #pragma once
 
 #include "datagram.hpp"
+#include "detail/held_context.hpp"
 #include "detail/waiting_line.hpp"
 #include "turn.hpp"
 
@@ -124,6 +125,8 @@ class BasicDatagramTransport : public DatagramTransport,
   void deliver_stop() noexcept;
 
   Clock& clock_;
+  // All callbacks run in it; that of whoever opened the port, to begin with.
+  detail::HeldContext context_;
   DatagramOptions options_;
   std::shared_ptr<DatagramProtocol> protocol_;
   // Nobody else need keep it while it is open.

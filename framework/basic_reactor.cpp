@@ -80,8 +80,9 @@ void BasicReactor::start() {
   auto done = phase(Phase::before)()
                   .add_callback([this] {
                     if (state_ == State::starting) state_ = State::running;
-                    for (auto& callback : std::exchange(when_running_, {})) {
-                      turn().enter_logged("A call_when_running callback threw", callback);
+                    for (auto& call : std::exchange(when_running_, {})) {
+                      turn().enter_logged_in(call.context, "A call_when_running callback threw",
+                                             call.callback);
                     }
                   })
                   .add_callback(phase(Phase::during))
@@ -168,7 +169,7 @@ void BasicReactor::call_when_running(Callback callback) {
   if (running()) {
     turn().enter_logged("A call_when_running callback threw", callback);
   } else {
-    when_running_.push_back(std::move(callback));
+    when_running_.push_back({std::move(callback)});
   }
 }
 
@@ -197,9 +198,10 @@ ThreadPool& BasicReactor::thread_pool() {
 
 bool BasicReactor::call_from_thread(Callback callback) {
   {
+    Call call{std::move(callback)};
     const std::lock_guard lock(thread_calls_mutex_);
     if (!takes_thread_calls_) return false;
-    thread_calls_.push_back(std::move(callback));
+    thread_calls_.push_back(std::move(call));
     // One wake-up serves all that come before the loop looks.
     if (thread_calls_waiting_.exchange(true)) return true;
   }
@@ -216,8 +218,8 @@ bool BasicReactor::run_thread_calls() {
     thread_calls_waiting_ = false;
   }
   for (auto& call : calls) {
-    turn().enter_logged("A call from another thread threw", [&call] {
-      auto running = std::move(call);
+    turn().enter_logged_in(call.context, "A call from another thread threw", [&call] {
+      auto running = std::move(call.callback);
       running();
     });
   }

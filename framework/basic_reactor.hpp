@@ -2,6 +2,7 @@
 // round, for whoever writes a loop.
 #pragma once
 
+#include "detail/held_context.hpp"
 #include "reactor.hpp"
 #include "resolver.hpp"
 #include "thread_pool.hpp"
@@ -63,6 +64,11 @@ class BasicReactor : public Reactor {
 
  private:
   enum class State : std::uint8_t { idle, starting, running, stopping, ended };
+  /// To be made once, in the context in which it was asked for.
+  struct Call {
+    Callback callback;
+    detail::HeldContext context = detail::HeldContext::capture();
+  };
 
   void start();
   void shut_down();
@@ -76,7 +82,7 @@ class BasicReactor : public Reactor {
   std::unique_ptr<detail::SystemEvents> events_;
   std::unique_ptr<ThreadPool> thread_pool_;
   std::shared_ptr<Resolver> resolver_;
-  std::vector<Callback> when_running_;
+  std::vector<Call> when_running_;
   Duration shutdown_deadline_ = std::chrono::seconds(10);
   DelayedCall shutdown_call_;
   DelayedCall shutdown_step_;
@@ -84,9 +90,9 @@ class BasicReactor : public Reactor {
   bool stop_on_signals_ = true;
 
   std::mutex thread_calls_mutex_;
-  std::vector<Callback> thread_calls_;
+  std::vector<Call> thread_calls_;
   // An empty list, with room for as many as came together before.
-  std::vector<Callback> spare_thread_calls_;
+  std::vector<Call> spare_thread_calls_;
   bool takes_thread_calls_ = true;
   std::atomic<bool> thread_calls_waiting_{false};
   std::atomic<bool> stop_asked_{false};

@@ -8,7 +8,7 @@
 namespace weft {
 
 ConnectAttempt::ConnectAttempt(Clock& clock, std::shared_ptr<Factory> factory)
-    : clock_(clock), factory_(std::move(factory)) {
+    : clock_(clock), factory_(std::move(factory)), context_(detail::HeldContext::capture()) {
   if (factory_ == nullptr) {
     throw InvalidArgument("A connect was given no factory, so nobody would talk; pass one.");
   }
@@ -27,6 +27,7 @@ Deferred<std::shared_ptr<Protocol>> ConnectAttempt::begin() {
 void ConnectAttempt::cancelled() {
   if (std::exchange(over_, true)) return;
   const auto self = shared_from_this();
+  context_ = detail::HeldContext();
   end_attempt();
   release_factory();
   promise_->errback(Failure(ConnectingCancelled("Connecting to " + target() + " was cancelled.")));
@@ -35,6 +36,7 @@ void ConnectAttempt::cancelled() {
 void ConnectAttempt::failed(Failure reason) noexcept {
   if (std::exchange(over_, true)) return;
   const auto self = shared_from_this();
+  context_ = detail::HeldContext();
   end_attempt();
   clock_.turn().enter_logged("The callback of a failed connect threw", [&] {
     release_factory();
@@ -52,8 +54,10 @@ void ConnectAttempt::connected(const std::shared_ptr<StreamTransport>& transport
   end_attempt();
   std::shared_ptr<Protocol> protocol;
   std::optional<Failure> reason;
-  clock_.turn().enter([&] { protocol = factory_->build_protocol(transport->peer()); },
-                      [&](const Failure& failure) { reason = failure; });
+  transport->begin_context(std::move(context_));
+  clock_.turn().enter_in(
+      *transport->context(), [&] { protocol = factory_->build_protocol(transport->peer()); },
+      [&](const Failure& failure) { reason = failure; });
   if (protocol == nullptr) {
     transport->lose_connection();
     release_factory();

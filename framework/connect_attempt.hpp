@@ -3,6 +3,7 @@
 
 #include "clock.hpp"
 #include "deferred.hpp"
+#include "detail/held_context.hpp"
 #include "factory.hpp"
 #include "stream_transport.hpp"
 
@@ -44,6 +45,8 @@ class ConnectAttempt : public StreamOwner, public std::enable_shared_from_this<C
 
   Clock& clock_;
   std::shared_ptr<Factory> factory_;
+  // What the connection's own is begun with.
+  detail::HeldContext context_;
   std::optional<Promise<std::shared_ptr<Protocol>>> promise_;
   bool over_ = false;
 };

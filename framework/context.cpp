@@ -42,9 +42,9 @@ class ThreadsOwn {
 void make_current(ContextNode* node) noexcept {
   static thread_local const ThreadsOwn own;
   own.touch();
-  const auto suppressed = detail::current_context & HeldContext::suppressed;
+  const auto marks = detail::current_context & detail::context_marks;
   const auto before = HeldContext::of(HeldContext::node_of(detail::current_context));
-  detail::current_context = reinterpret_cast<std::uintptr_t>(node) | suppressed;
+  detail::current_context = reinterpret_cast<std::uintptr_t>(node) | marks;
 }
 
 }  // namespace
@@ -107,12 +107,12 @@ ContextScope::ContextScope(std::shared_ptr<const detail::ContextVariable> variab
 
 ContextScope::~ContextScope() {
   auto* const now = HeldContext::node_of(detail::current_context);
-  if (now == made_.node()) {
+  if (now == nullptr || !now->derives_from(*made_.node())) return;
+  if (!now->differs_elsewhere(*variable_, before_.node())) {
     const auto made = std::move(made_);
     make_current(before_.take());
     return;
   }
-  if (now == nullptr || !now->derives_from(*made_.node())) return;
   try {
     const auto* const earlier = before_.node();
     auto value = earlier == nullptr ? nullptr : earlier->share(*variable_);
@@ -125,12 +125,12 @@ ContextScope::~ContextScope() {
 }
 
 SuppressFlow::SuppressFlow() noexcept
-    : was_suppressed_((detail::current_context & HeldContext::suppressed) != 0) {
-  detail::current_context |= HeldContext::suppressed;
+    : was_suppressed_((detail::current_context & detail::suppressed_mark) != 0) {
+  detail::current_context |= detail::suppressed_mark;
 }
 
 SuppressFlow::~SuppressFlow() {
-  if (!was_suppressed_) detail::current_context &= ~HeldContext::suppressed;
+  if (!was_suppressed_) detail::current_context &= ~detail::suppressed_mark;
 }
 
 void Context::on_exit(Callback callback) const {

@@ -1,5 +1,6 @@
 #include "cooperator.hpp"
 
+#include "context.hpp"
 #include "logging.hpp"
 
 #include <algorithm>
@@ -41,12 +42,15 @@ struct CooperativeTask::State : std::enable_shared_from_this<State> {
   void check_not_ended() const;
   void make_ready();
   void take_step();
+  void step_once();
   void wait_for(Deferred<void> wait);
   void finish(End how, std::optional<Failure> why);
   void stop();
 
   std::weak_ptr<Queue> queue;
   UniqueFunction<StepResult()> step;
+  // All steps run in it; that of whoever began the task, to begin with.
+  detail::HeldContext context = detail::HeldContext::capture();
   End end = End::none;
   std::optional<Failure> failure;
   bool failure_seen = false;
@@ -65,6 +69,8 @@ void CooperativeTask::Queue::add(std::shared_ptr<State> task) {
 
 void CooperativeTask::Queue::schedule() {
   if (running_slice || ready.empty() || next.active()) return;
+  // A slice is everybody's.
+  const auto nobody_s = Context::suppress();
   next = clock.call_later(Duration::zero(), [weak = weak_from_this()] {
     if (const auto queue = weak.lock()) queue->run_slice();
   });
@@ -117,6 +123,14 @@ void CooperativeTask::State::make_ready() {
 }
 
 void CooperativeTask::State::take_step() {
+  {
+    const detail::ContextSwitch inside(context);
+    step_once();
+  }
+  if (end != End::none) context = detail::HeldContext();
+}
+
+void CooperativeTask::State::step_once() {
   // Kept here: the step may end its own task, which destroys it.
   auto taking = std::move(step);
   try {
@@ -155,6 +169,7 @@ void CooperativeTask::State::finish(End how, std::optional<Failure> why) {
   const auto self = shared_from_this();
   end = how;
   failure = std::move(why);
+  const auto context_ended_last = std::move(context);
   const auto destroyed_last = std::move(step);
   if (const auto owner = queue.lock()) std::erase(owner->all, self);
   auto to_tell = std::exchange(waiters, {});

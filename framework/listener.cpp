@@ -57,7 +57,10 @@ Deferred<void> ListeningPort::close_connections(Duration deadline) {
 // ---- the port
 
 Listener::Listener(Clock& clock, std::shared_ptr<Factory> factory)
-    : Turn::Participant(clock.turn()), clock_(clock), factory_(std::move(factory)) {
+    : Turn::Participant(clock.turn()),
+      clock_(clock),
+      factory_(std::move(factory)),
+      context_(detail::HeldContext::capture()) {
   if (factory_ == nullptr) {
     throw InvalidArgument("A port was given no factory, so nobody would answer; pass one.");
   }
@@ -74,11 +77,12 @@ void Listener::opened(Address address) {
 
 void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexcept {
   std::shared_ptr<Protocol> protocol;
-  turn()->enter([&] { protocol = factory_->build_protocol(transport->peer()); },
-                [&](const Failure& failure) {
-                  log_failure("listener", "A factory's build_protocol threw; the peer is refused",
-                              failure);
-                });
+  transport->begin_context(context_.share());
+  turn()->enter_in(
+      *transport->context(), [&] { protocol = factory_->build_protocol(transport->peer()); },
+      [&](const Failure& failure) {
+        log_failure("listener", "A factory's build_protocol threw; the peer is refused", failure);
+      });
   if (protocol == nullptr) {
     transport->lose_connection();
     return;
@@ -119,6 +123,7 @@ void Listener::stop() {
   close_port();
   const auto remove = [this] { factory_->remove_user(); };
   if (turn() != nullptr) turn()->enter_logged("A factory's stop_factory threw", remove);
+  context_ = detail::HeldContext();
   if (turn() != nullptr) turn()->wake_later(shared_from_this());
 }
 

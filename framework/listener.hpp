@@ -4,6 +4,7 @@
 #include "address.hpp"
 #include "clock.hpp"
 #include "deferred.hpp"
+#include "detail/held_context.hpp"
 #include "detail/waiting_line.hpp"
 #include "factory.hpp"
 #include "stream_transport.hpp"
@@ -64,6 +65,8 @@ class Listener : public StreamOwner,
   // Nobody else need keep it while it listens.
   std::shared_ptr<Listener> self_;
   std::shared_ptr<Factory> factory_;
+  // What each connection's own is begun with.
+  detail::HeldContext context_;
   Address address_;
   std::unordered_set<StreamTransport*> open_;
   DelayedCall rest_call_;

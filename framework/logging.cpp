@@ -1,6 +1,9 @@
 #include "logging.hpp"
 
+#include "context.hpp"
+
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -31,11 +34,34 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::off;
 }
 
+// A record is laid out in the thread that speaks, and so in its context.
+class ContextFlag final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg&, const std::tm&,
+              spdlog::memory_buf_t& line) override {
+    const auto text = Context::current().text();
+    if (text.empty()) return;
+    line.push_back('[');
+    line.append(text.data(), text.data() + text.size());
+    line.push_back(']');
+    line.push_back(' ');
+  }
+  [[nodiscard]] std::unique_ptr<spdlog::custom_flag_formatter> clone() const override {
+    return std::make_unique<ContextFlag>();
+  }
+};
+
 class SpdlogSink final : public LogSink {
  public:
   SpdlogSink() : logger_("weft", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
     logger_.set_level(spdlog::level::trace);
     logger_.flush_on(spdlog::level::trace);
+    set_pattern("[%Y-%m-%d %H:%M:%S.%e] [%n] [%l] %&%v");
+  }
+  void set_pattern(const std::string& pattern) {
+    auto formatter = std::make_unique<spdlog::pattern_formatter>();
+    formatter->add_flag<ContextFlag>('&').set_pattern(pattern);
+    logger_.set_formatter(std::move(formatter));
   }
   void write(const LogRecord& record) override {
     const auto level = spdlog_level(record.level);
@@ -59,11 +85,13 @@ class SpdlogSink final : public LogSink {
 struct Sinks {
   std::mutex mutex;
   std::shared_ptr<LogSink> chosen;
-  std::shared_ptr<LogSink> standard;
+  std::shared_ptr<SpdlogSink> standard;
 
   std::shared_ptr<LogSink> current() {
     const std::lock_guard lock(mutex);
-    if (chosen != nullptr) return chosen;
+    return chosen != nullptr ? chosen : made_standard();
+  }
+  const std::shared_ptr<SpdlogSink>& made_standard() {
     if (standard == nullptr) standard = std::make_shared<SpdlogSink>();
     return standard;
   }
@@ -94,6 +122,11 @@ LogSink::~LogSink() = default;
 std::shared_ptr<LogSink> set_log_sink(std::shared_ptr<LogSink> sink) {
   const std::lock_guard lock(sinks().mutex);
   return std::exchange(sinks().chosen, std::move(sink));
+}
+
+void set_log_pattern(const std::string& pattern) {
+  const std::lock_guard lock(sinks().mutex);
+  sinks().made_standard()->set_pattern(pattern);
 }
 
 void set_log_level(LogLevel level) noexcept {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace weft {
@@ -32,6 +33,10 @@ class LogSink {
 /// Replaces the sink and gives the one before; null restores the default, which writes to standard
 /// error through spdlog. Thread: any.
 std::shared_ptr<LogSink> set_log_sink(std::shared_ptr<LogSink> sink);
+/// Lays out what the default sink writes, by spdlog's patterns; %& gives the printable variables of
+/// the context that speaks, as "[name=value name=value] ", or nothing where none is set. Thread:
+/// any. Limits: the default is "[%Y-%m-%d %H:%M:%S.%e] [%n] [%l] %&%v".
+void set_log_pattern(const std::string& pattern);
 /// Records below `level` (info unless set) are dropped. Thread: any.
 void set_log_level(LogLevel level) noexcept;
 /// Whether a record of this level would be written: asked before one that is dear to make. Thread:

@@ -1,5 +1,6 @@
 #include "looping_call.hpp"
 
+#include "detail/held_context.hpp"
 #include "error.hpp"
 
 #include <algorithm>
@@ -34,6 +35,8 @@ struct LoopingCall::Loop : std::enable_shared_from_this<Loop> {
   std::int64_t last_tick = 0;
   bool running = false;
   bool calling = false;
+  // Each call is made in a copy.
+  detail::HeldContext context;
   DelayedCall next;
   Canceller in_flight;
   std::optional<Promise<void>> ended;
@@ -47,6 +50,7 @@ Deferred<void> LoopingCall::Loop::start(Duration new_interval, FirstTick first) 
     throw InvalidArgument("The interval of a LoopingCall must not be negative.");
   }
   running = true;
+  context = detail::HeldContext::capture();
   interval = new_interval;
   ended.emplace(
       [weak = weak_from_this()] {
@@ -77,6 +81,8 @@ void LoopingCall::Loop::rebase() {
 }
 
 void LoopingCall::Loop::schedule() {
+  auto copy = context.share();
+  const detail::ContextSwitch inside(copy);
   const auto passed = clock.now() - grid_start;
   const auto wait = interval == Duration::zero() ? interval : interval - passed % interval;
   next = clock.call_later(
@@ -96,6 +102,8 @@ int LoopingCall::Loop::count_ticks() {
 
 void LoopingCall::Loop::tick() {
   const auto self = shared_from_this();
+  auto copy = context.share();
+  const detail::ContextSwitch inside(copy);
   calling = true;
   auto result = maybe_deferred(function, count_ticks());
   in_flight = result.canceller();
@@ -120,6 +128,7 @@ void LoopingCall::Loop::end(Outcome<void> outcome) {
   if (!ended) return;
   auto promise = std::move(*ended);
   ended.reset();
+  context = detail::HeldContext();
   promise.fire(std::move(outcome));
 }
 

@@ -134,6 +134,10 @@ const TlsInfo* ProtocolWrapper::tls() const noexcept {
   return transport().tls();
 }
 
+detail::HeldContext* ProtocolWrapper::context() noexcept {
+  return transport().context();
+}
+
 UnixControl* ProtocolWrapper::unix_socket() noexcept {
   return transport().unix_socket();
 }

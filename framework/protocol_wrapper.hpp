@@ -51,6 +51,7 @@ class ProtocolWrapper : public Protocol, public Transport, public TransportUpgra
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
   [[nodiscard]] UnixControl* unix_socket() noexcept override;
   [[nodiscard]] const ProxyHeader* proxied() const noexcept override;
+  [[nodiscard]] detail::HeldContext* context() noexcept override;
   [[nodiscard]] Transport* carried() noexcept override;
   [[nodiscard]] std::optional<StreamUse> give_up_use() override;
   std::shared_ptr<Protocol> exchange_protocol(std::shared_ptr<Protocol> protocol) override;

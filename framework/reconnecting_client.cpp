@@ -1,5 +1,6 @@
 #include "reconnecting_client.hpp"
 
+#include "detail/held_context.hpp"
 #include "error.hpp"
 #include "transport.hpp"
 
@@ -48,6 +49,8 @@ class ReconnectingClient::Client : public std::enable_shared_from_this<Client> {
   const std::shared_ptr<Factory> factory_;
   const ReconnectOptions options_;
   std::minstd_rand random_;
+  // That of `start`: each connection's own is begun with it, and none with that of the one before.
+  detail::HeldContext context_;
   State state_ = State::idle;
   bool start_again_ = false;
   int failures_ = 0;
@@ -135,6 +138,7 @@ void ReconnectingClient::Client::start() {
     return;
   }
   factory_->add_user();
+  context_ = detail::HeldContext::capture();
   gave_up_.reset();
   failures_ = 0;
   stop_with_reactor();
@@ -158,6 +162,8 @@ void ReconnectingClient::Client::forget_reactor_stop() {
 
 void ReconnectingClient::Client::connect() {
   const auto self = shared_from_this();
+  auto copy = context_.share();
+  const detail::ContextSwitch inside(copy);
   state_ = State::connecting;
   auto connecting = maybe_deferred([&] {
     return reactor_.connect_tcp(host_, port_, std::make_shared<RelayFactory>(self),
@@ -222,6 +228,8 @@ void ReconnectingClient::Client::attempt_failed(const Failure& failure) {
 }
 
 void ReconnectingClient::Client::retry_later(int failures) {
+  auto copy = context_.share();
+  const detail::ContextSwitch inside(copy);
   state_ = State::waiting;
   const std::chrono::duration<double, Duration::period> first = options_.first_delay;
   const std::chrono::duration<double, Duration::period> most = options_.max_delay;
@@ -233,6 +241,7 @@ void ReconnectingClient::Client::retry_later(int failures) {
 
 void ReconnectingClient::Client::give_up(const Failure& failure) {
   state_ = State::idle;
+  context_ = detail::HeldContext();
   gave_up_ = failure;
   const auto self = shared_from_this();
   forget_reactor_stop();
@@ -264,6 +273,7 @@ Deferred<void> ReconnectingClient::Client::stop() {
 void ReconnectingClient::Client::closed() {
   const auto self = shared_from_this();
   state_ = State::idle;
+  context_ = detail::HeldContext();
   forget_reactor_stop();
   auto outcome = Outcome<void>();
   try {

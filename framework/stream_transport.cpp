@@ -1,6 +1,7 @@
 #include "stream_transport.hpp"
 
 #include "census.hpp"
+#include "context.hpp"
 #include "detail/water_marks.hpp"
 #include "error.hpp"
 #include "logging.hpp"
@@ -25,7 +26,7 @@ Failure loop_over(const Address& peer) noexcept {
 StreamOwner::~StreamOwner() = default;
 
 StreamTransport::StreamTransport(Clock& clock) noexcept
-    : Turn::Participant(clock.turn()), clock_(clock) {}
+    : Turn::Participant(clock.turn()), context_(detail::HeldContext::capture()), clock_(clock) {}
 
 StreamTransport::~StreamTransport() = default;
 
@@ -73,8 +74,8 @@ void StreamTransport::check_thread() const {
 
 template <class F>
 void StreamTransport::call_user(F&& callback) {
-  turn()->enter(std::forward<F>(callback),
-                [this](const Failure& failure) { callback_threw(failure); });
+  turn()->enter_in(*context(), std::forward<F>(callback),
+                   [this](const Failure& failure) { callback_threw(failure); });
 }
 
 void StreamTransport::log_thrown(std::string_view what, const Failure& failure) const noexcept {
@@ -91,6 +92,10 @@ void StreamTransport::callback_threw(const Failure& failure) noexcept {
   abort_connection(failure);
 }
 
+void StreamTransport::begin_context(detail::HeldContext context) noexcept {
+  if (this->context() == &context_) context_ = std::move(context);
+}
+
 std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> protocol,
                                                   std::shared_ptr<StreamOwner> owner) {
   const auto self = shared_from_this();
@@ -99,11 +104,12 @@ std::optional<Failure> StreamTransport::establish(std::shared_ptr<Protocol> prot
   buffered_ = protocol_->buffered();
   census().connections.fetch_add(1, std::memory_order_relaxed);
   std::optional<Failure> thrown;
-  turn()->enter([&] { protocol_->make_connection(self); },
-                [&](const Failure& failure) {
-                  thrown = failure;
-                  callback_threw(failure);
-                });
+  turn()->enter_in(
+      *context(), [&] { protocol_->make_connection(self); },
+      [&](const Failure& failure) {
+        thrown = failure;
+        callback_threw(failure);
+      });
   if (!ended_for_good()) reading_changed();
   return thrown;
 }
@@ -504,6 +510,8 @@ void StreamTransport::finish() {
 void StreamTransport::arm_linger() {
   const bool closing = state_ == StreamState::flushing || state_ == StreamState::closing_tls;
   if (!closing || linger_call_.active()) return;
+  // Whoever ends the turn in which this is sent may be somebody else.
+  const auto nobody_s = Context::suppress();
   linger_call_ = clock_.call_later(linger_, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->linger_over();
   });
@@ -563,11 +571,14 @@ void StreamTransport::deliver_loss() {
   // Whoever is told may end the loop, which tells everybody.
   if (protocol_ == nullptr || std::exchange(loss_told_, true)) return;
   if (producer_ != nullptr) {
-    turn()->enter([producer = std::exchange(producer_, nullptr)] { producer->stop_producing(); },
-                  [this](const Failure& failure) { log_thrown("The producer", failure); });
+    turn()->enter_in(
+        *context(), [producer = std::exchange(producer_, nullptr)] { producer->stop_producing(); },
+        [this](const Failure& failure) { log_thrown("The producer", failure); });
   }
-  turn()->enter([this] { protocol_->connection_lost(*loss_); },
-                [this](const Failure& failure) { log_thrown("connection_lost", failure); });
+  turn()->enter_in(
+      *context(), [this] { protocol_->connection_lost(*loss_); },
+      [this](const Failure& failure) { log_thrown("connection_lost", failure); });
+  *context() = detail::HeldContext();
   census().connections.fetch_sub(1, std::memory_order_relaxed);
   if (owner_ != nullptr) std::exchange(owner_, nullptr)->connection_closed(*this);
   turn()->release_later(std::exchange(protocol_, nullptr));

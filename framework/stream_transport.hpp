@@ -2,6 +2,7 @@
 // primitives of a carrier.
 #pragma once
 
+#include "detail/held_context.hpp"
 #include "detail/output_queue.hpp"
 #include "factory.hpp"
 #include "stream_table.hpp"
@@ -48,6 +49,9 @@ class StreamTransport : public Transport,
 
   ~StreamTransport() override;
 
+  /// Has the connection run in `context`, in place of the one that it was made in; for one without
+  /// a protocol. One over another transport shares that one's.
+  void begin_context(detail::HeldContext context) noexcept;
   /// Gives the connection its protocol and calls `connection_made`. Returns what that threw: the
   /// connection is then being aborted. `owner` may be null.
   std::optional<Failure> establish(std::shared_ptr<Protocol> protocol,
@@ -74,6 +78,7 @@ class StreamTransport : public Transport,
   [[nodiscard]] Clock& clock() const override { return clock_; }
   [[nodiscard]] std::optional<StreamUse> give_up_use() override;
   std::shared_ptr<Protocol> exchange_protocol(std::shared_ptr<Protocol> protocol) override;
+  [[nodiscard]] detail::HeldContext* context() noexcept override { return &context_; }
 
   [[nodiscard]] StreamState state() const noexcept { return state_; }
   /// The protocol, until its `connection_lost` has returned.
@@ -81,6 +86,9 @@ class StreamTransport : public Transport,
 
  protected:
   explicit StreamTransport(Clock& clock) noexcept;
+
+  /// For one that shared its carrier's context, which is about to be let go of: keeps what it is.
+  void keep_context() noexcept { context_ = detail::HeldContext::current(); }
 
   /// What became of an attempt to send.
   struct SendResult {
@@ -181,6 +189,7 @@ class StreamTransport : public Transport,
   bool sent_early_ = false;
   bool loss_told_ = false;
   std::uint32_t pauses_ = 0;
+  detail::HeldContext context_;
   detail::OutputQueue output_;
   std::shared_ptr<Protocol> protocol_;
   std::shared_ptr<Producer> producer_;

@@ -1,5 +1,6 @@
 #include "thread_pool.hpp"
 
+#include "detail/held_context.hpp"
 #include "logging.hpp"
 #include "thread_name.hpp"
 
@@ -44,9 +45,12 @@ ThreadPoolOptions with_threads(std::size_t max_threads) {
 
 struct ThreadJob::Pool {
   struct Job {
-    std::uint64_t number;
+    std::uint64_t number = 0;
     Callback work;
+    detail::HeldContext context = detail::HeldContext::capture();
   };
+
+  static void run(Job job);
 
   std::mutex mutex;
   std::condition_variable has_work;
@@ -97,13 +101,13 @@ bool ThreadJob::cancel() const noexcept {
   const auto pool = pool_.lock();
   if (pool == nullptr) return false;
   // Destroyed without the lock: what it captured may do anything.
-  Callback dropped;
+  Pool::Job dropped;
   const std::lock_guard lock(pool->mutex);
   const auto found =
       std::lower_bound(pool->queue.begin(), pool->queue.end(), number_,
                        [](const auto& job, std::uint64_t number) { return job.number < number; });
   if (found == pool->queue.end() || found->number != number_) return false;
-  dropped = std::move(found->work);
+  dropped = std::move(*found);
   pool->queue.erase(found);
   return true;
 }
@@ -150,6 +154,8 @@ bool ThreadPool::submit(Callback work) {
 }
 
 ThreadJob ThreadPool::submit_job(Callback work) {
+  // What is not accepted is destroyed without the lock.
+  State::Job job{0, std::move(work)};
   const auto pool = state();
   const std::lock_guard lock(pool->mutex);
   if (pool->stopping) return {};
@@ -158,26 +164,38 @@ ThreadJob ThreadPool::submit_job(Callback work) {
                     std::to_string(pool->queue.size()) +
                     " calls waiting, as many as may; wait for results, or raise max_queued.");
   }
-  const auto number = ++pool->last_number;
-  pool->queue.push_back({number, std::move(work)});
+  const auto number = job.number = ++pool->last_number;
+  pool->queue.push_back(std::move(job));
   if (pool->idle >= pool->queue.size() || pool->threads >= pool->options.max_threads) {
     pool->has_work.notify_one();
-  } else {
+    return {pool, number};
+  }
+  try {
     start_thread(pool);
+  } catch (const std::system_error&) {
+    // The others will come to it; without any there is nobody.
+    if (pool->threads > 0) return {pool, number};
+    job = std::move(pool->queue.back());
+    pool->queue.pop_back();
+    throw;
   }
   return {pool, number};
 }
 
 void ThreadPool::start_thread(const std::shared_ptr<State>& state) {
-  try {
-    std::thread([state, number = ++state->started] { ThreadPool::work(state, number); }).detach();
-  } catch (const std::system_error&) {
-    // The others will come to it; without any there is nobody.
-    if (state->threads > 0) return;
-    state->queue.pop_back();
-    throw;
-  }
+  std::thread([state, number = ++state->started] { ThreadPool::work(state, number); }).detach();
   ++state->threads;
+}
+
+void ThreadJob::Pool::run(Job job) {
+  const detail::ContextSwitch inside(job.context);
+  // Destroyed in its context too.
+  auto work = std::move(job.work);
+  try {
+    work();
+  } catch (...) {
+    log_failure("threads", "Work in the thread pool threw", Failure::current());
+  }
 }
 
 void ThreadPool::work(const std::shared_ptr<State>& state, std::size_t number) {
@@ -188,17 +206,12 @@ void ThreadPool::work(const std::shared_ptr<State>& state, std::size_t number) {
   const detail::WorksFor scope(state->reactor, state->door);
   lock.lock();
   while (state->wait_for_work(lock)) {
-    auto next = std::move(state->queue.front().work);
+    auto next = std::move(state->queue.front());
     state->queue.pop_front();
     ++state->busy;
     lock.unlock();
     State::running = state.get();
-    try {
-      next();
-    } catch (...) {
-      log_failure("threads", "Work in the thread pool threw", Failure::current());
-    }
-    next = {};
+    State::run(std::move(next));
     detail::work_is_done();
     lock.lock();
   }

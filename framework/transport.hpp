@@ -15,6 +15,10 @@
 
 namespace weft {
 
+namespace detail {
+class HeldContext;
+}
+
 struct ProxyHeader;
 struct TlsInfo;
 
@@ -123,6 +127,10 @@ class Transport {
   [[nodiscard]] virtual const ProxyHeader* proxied() const noexcept { return nullptr; }
   /// What only UNIX sockets can do, or null.
   [[nodiscard]] virtual UnixControl* unix_socket() noexcept { return nullptr; }
+
+  /// For those who put one transport over another: the connection's context, which all its
+  /// callbacks run in; null where there is none.
+  [[nodiscard]] virtual detail::HeldContext* context() noexcept { return nullptr; }
 };
 
 }  // namespace weft

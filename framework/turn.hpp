@@ -1,6 +1,7 @@
 // The one way into user code: what happens before, after and around every callback.
 #pragma once
 
+#include "detail/held_context.hpp"
 #include "failure.hpp"
 
 #include <memory>
@@ -92,17 +93,27 @@ class Turn {
   template <class Callback, class OnError>
   void enter(Callback&& callback, OnError&& on_error) {
     const Scope scope(*this);
-    try {
-      std::forward<Callback>(callback)();
-    } catch (...) {
-      std::forward<OnError>(on_error)(Failure::current());
-    }
+    call(std::forward<Callback>(callback), std::forward<OnError>(on_error));
   }
   /// Runs `callback` as user code; what it throws is logged, with `what` saying what was running.
   template <class Callback>
   void enter_logged(std::string_view what, Callback&& callback) {
     enter(std::forward<Callback>(callback),
           [what](const Failure& failure) { report(what, failure); });
+  }
+
+  /// The same in `context`, which keeps what `callback` sets; `on_error` is called in it too.
+  template <class Callback, class OnError>
+  void enter_in(detail::HeldContext& context, Callback&& callback, OnError&& on_error) {
+    // The turn ends outside of the context: what others wrote is flushed in theirs.
+    const Scope scope(*this);
+    const detail::ContextSwitch inside(context);
+    call(std::forward<Callback>(callback), std::forward<OnError>(on_error));
+  }
+  template <class Callback>
+  void enter_logged_in(detail::HeldContext& context, std::string_view what, Callback&& callback) {
+    enter_in(context, std::forward<Callback>(callback),
+             [what](const Failure& failure) { report(what, failure); });
   }
 
   /// Has `participant.flush()` called when this turn is over; outside of every callback, when the
@@ -139,6 +150,14 @@ class Turn {
   [[nodiscard]] static Turn* current() noexcept { return current_; }
 
  private:
+  template <class Callback, class OnError>
+  static void call(Callback&& callback, OnError&& on_error) {
+    try {
+      std::forward<Callback>(callback)();
+    } catch (...) {
+      std::forward<OnError>(on_error)(Failure::current());
+    }
+  }
   static void report(std::string_view what, const Failure& failure) noexcept;
   [[noreturn]] static void refuse_thread();
   void flush_all() noexcept;

@@ -101,6 +101,10 @@ class ThrottledTransport final : public StreamTransport {
   [[nodiscard]] const ProxyHeader* proxied() const noexcept override {
     return carrier_gone_ ? nullptr : carrier_.proxied();
   }
+  [[nodiscard]] detail::HeldContext* context() noexcept override {
+    auto* const shared = carrier_gone_ ? nullptr : carrier_.context();
+    return shared != nullptr ? shared : StreamTransport::context();
+  }
 
   // ---- what the carrier tells
 
@@ -117,6 +121,7 @@ class ThrottledTransport final : public StreamTransport {
     full ? leave_line() : send_now();
   }
   void carrier_lost(const Failure& reason) {
+    keep_context();
     carrier_gone_ = true;
     cancel_calls();
     state() == StreamState::closing_tls ? goodbye_done() : broken(reason);

@@ -176,10 +176,14 @@ class MemoryReactor::MemoryWatcher final : public Watch::Watcher {
     if (std::exchange(active_, false)) census().watches.fetch_sub(1, std::memory_order_relaxed);
   }
   [[nodiscard]] bool active() const noexcept override { return active_; }
-  void ready(Turn& turn) { turn.enter_logged("The callback of a watch threw", callback_); }
+  void ready(Turn& turn) {
+    auto copy = context_.share();
+    turn.enter_logged_in(copy, "The callback of a watch threw", callback_);
+  }
 
  private:
   Callback callback_;
+  weft::detail::HeldContext context_ = weft::detail::HeldContext::capture();
   bool active_ = true;
 };
 

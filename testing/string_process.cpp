@@ -26,10 +26,17 @@ class StringProcess::Pipe final : public Protocol {
  public:
   Pipe(StringProcess& child, int descriptor) : child_(child), descriptor_(descriptor) {}
   void data_received(BytesView data) override {
+    const weft::detail::ContextSwitch inside(child_.context_);
     child_.protocol_->child_data_received(descriptor_, data);
   }
-  void pause_writing() override { child_.protocol_->pause_writing(descriptor_); }
-  void resume_writing() override { child_.protocol_->resume_writing(descriptor_); }
+  void pause_writing() override {
+    const weft::detail::ContextSwitch inside(child_.context_);
+    child_.protocol_->pause_writing(descriptor_);
+  }
+  void resume_writing() override {
+    const weft::detail::ContextSwitch inside(child_.context_);
+    child_.protocol_->resume_writing(descriptor_);
+  }
   void connection_lost(const Failure&) override { child_.pipe_lost(descriptor_); }
 
  private:
@@ -58,8 +65,9 @@ void StringProcess::start(std::shared_ptr<ProcessProtocol> protocol) {
     ++open_pipes_;
     stream.transport->establish(std::make_shared<Pipe>(*this, descriptor));
   }
-  clock_.turn().enter([this] { protocol_->make_connection(shared_from_this()); },
-                      [this](const Failure&) { kill(); });
+  clock_.turn().enter_in(
+      context_, [this] { protocol_->make_connection(shared_from_this()); },
+      [this](const Failure&) { kill(); });
   settle();
 }
 
@@ -70,7 +78,8 @@ void StringProcess::settle() {
 template <class F>
 void StringProcess::call_user(F&& callback) {
   if (protocol_ == nullptr) return;
-  clock_.turn().enter_logged("A callback of a process threw", std::forward<F>(callback));
+  clock_.turn().enter_logged_in(context_, "A callback of a process threw",
+                                std::forward<F>(callback));
 }
 
 // ---- what was asked of it
@@ -214,6 +223,7 @@ void StringProcess::pipe_lost(int descriptor) {
 void StringProcess::end_if_over() {
   if (!status_ || open_pipes_ > 0 || protocol_ == nullptr) return;
   call_user([this] { protocol_->process_ended(*status_); });
+  context_ = weft::detail::HeldContext();
   clock_.turn().release_later(std::exchange(protocol_, nullptr));
 }
 

@@ -1,6 +1,7 @@
 // A child that the test plays, for tests of process protocols without any program.
 #pragma once
 
+#include "../framework/detail/held_context.hpp"
 #include "../framework/process.hpp"
 #include "manual_clock.hpp"
 #include "string_transport.hpp"
@@ -81,6 +82,8 @@ class StringProcess final : public Process, public std::enable_shared_from_this<
   void call_user(F&& callback);
 
   ManualClock clock_;
+  // All callbacks run in it; that of whoever spawned the child, to begin with.
+  weft::detail::HeldContext context_ = weft::detail::HeldContext::capture();
   Duration grace_;
   std::optional<TerminalSize> terminal_;
   std::map<int, Stream> streams_;

@@ -49,6 +49,7 @@ class Conversation final : public Protocol {
     // Each call below may end the program, or the reactor, and so come back here.
     if (loss_) return;
     loss_ = reason;
+    context_ = detail::HeldContext::current();
     in_order_ = reason.check<ConnectionDone>() != nullptr;
     const auto child = child_;
     child->pipe_lost(1);
@@ -71,6 +72,7 @@ class Conversation final : public Protocol {
     if (in_order_ && !child->status()->succeeded()) {
       loss_ = make_failure<ProcessFailed>(child->program(), *child->status(), last_words_);
     }
+    const detail::ContextSwitch inside(context_);
     user_->connection_lost(*loss_);
   }
 
@@ -78,6 +80,8 @@ class Conversation final : public Protocol {
   std::shared_ptr<Transport> way_;
   std::shared_ptr<ChildProcess> child_;
   std::optional<Failure> loss_;
+  // The connection's, for when it is over and the program is not.
+  detail::HeldContext context_;
   std::string last_words_;
   DelayedCall overdue_;
   bool in_order_ = false;

@@ -124,8 +124,11 @@ class Proxied final : public ProtocolWrapper {
     const auto data = std::exchange(rest_, {});
     transport().resume_producing();
     if (closing()) return;
-    clock().turn().enter([&] { ProtocolWrapper::data_received(data); },
-                         [this](const Failure& failure) { abort_connection(failure); });
+    detail::HeldContext none;
+    auto* const connections = context();
+    clock().turn().enter_in(
+        connections != nullptr ? *connections : none, [&] { ProtocolWrapper::data_received(data); },
+        [this](const Failure& failure) { abort_connection(failure); });
   }
 
   void refuse(const std::string& why) {

@@ -56,8 +56,9 @@ class TlsServerFactory final : public Factory,
   }
   void admitted(detail::TlsTransport& tls) {
     std::shared_ptr<Protocol> protocol;
-    tls.clock().turn().enter_logged("A factory's build_protocol threw; the peer is refused",
-                                    [&] { protocol = secured_->build_protocol(tls.peer()); });
+    tls.clock().turn().enter_logged_in(*tls.context(),
+                                       "A factory's build_protocol threw; the peer is refused",
+                                       [&] { protocol = secured_->build_protocol(tls.peer()); });
     if (protocol == nullptr) {
       tls.lose_connection();
     } else {

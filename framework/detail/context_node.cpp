@@ -16,6 +16,10 @@ constexpr std::uint32_t first_sweep = 8;
 // others hold too, which is rare.
 constinit std::mutex links;
 
+// What the innermost switch runs in; it means something where the current context says that there
+// is one.
+constinit thread_local HeldContext* current_held = nullptr;
+
 }  // namespace
 
 ContextNode::Owner ContextNode::derive(ContextNode* parent) {
@@ -118,7 +122,16 @@ void ContextNode::add_exit(Callback callback) {
   exits_.push_back(std::move(callback));
 }
 
+bool ContextNode::differs_elsewhere(const ContextVariable& variable,
+                                    const ContextNode* other) const noexcept {
+  return std::ranges::any_of(entries_, [&](const Entry& entry) {
+    if (entry.variable.get() == &variable) return false;
+    return entry.value.get() != (other == nullptr ? nullptr : other->find(*entry.variable));
+  });
+}
+
 bool ContextNode::derives_from(const ContextNode& ancestor) const noexcept {
+  if (this == &ancestor) return true;
   const std::lock_guard lock(links);
   for (const auto* node = this; node != nullptr; node = node->parent_) {
     if (node == &ancestor) return true;
@@ -135,18 +148,50 @@ HeldContext HeldContext::current() noexcept {
 }
 
 std::uintptr_t HeldContext::capture_some() noexcept {
-  if ((current_context & suppressed) != 0) return 0;
+  if ((current_context & suppressed_mark) != 0) return 0;
   return share_some(current_context);
 }
 
 std::uintptr_t HeldContext::share_some(std::uintptr_t word) noexcept {
   auto* const node = node_of(word);
   if (node != nullptr) node->retain();
-  return word & ~suppressed;
+  return word & ~context_marks;
 }
 
 void HeldContext::release(std::uintptr_t word) noexcept {
   if (auto* const node = node_of(word)) node->release();
+}
+
+// ---- ContextSwitch
+
+namespace {
+
+// No word of a context.
+constexpr auto inside_already = ~std::uintptr_t{0};
+
+}  // namespace
+
+void ContextSwitch::enter() noexcept {
+  outer_held_ = current_held;
+  if ((current_context & switched_mark) != 0 && current_held == &held_) {
+    outer_ = inside_already;
+    return;
+  }
+  outer_ = std::exchange(current_context, std::exchange(held_.word_, 0) | switched_mark);
+  current_held = &held_;
+}
+
+void ContextSwitch::leave() noexcept {
+  std::uintptr_t outer = 0;
+  if ((current_context & switched_mark) != 0) {
+    if (outer_ == inside_already) return;
+    outer = outer_;
+    current_held = outer_held_;
+  }
+  const auto inner = std::exchange(current_context, outer) & ~context_marks;
+  // One that was entered again while it ran, by a loop inside a callback, keeps the older.
+  const auto left_inside = std::exchange(held_.word_, inner);
+  if (left_inside != 0) HeldContext::release(left_inside);
 }
 
 }  // namespace weft::detail

@@ -45,6 +45,9 @@ class ContextNode {
   std::shared_ptr<const void> replace(std::shared_ptr<const ContextVariable> variable,
                                       std::shared_ptr<const void> value);
   void add_exit(Callback callback);
+  /// Whether it and `other`, which may be null, differ in more than `variable`.
+  [[nodiscard]] bool differs_elsewhere(const ContextVariable& variable,
+                                       const ContextNode* other) const noexcept;
   /// Whether it is `ancestor` or derives from it; `ancestor` must be held.
   [[nodiscard]] bool derives_from(const ContextNode& ancestor) const noexcept;
 

@@ -10,9 +10,17 @@ namespace weft::detail {
 /// nothing is set.
 class ContextNode;
 
-/// The current context: a counted reference to a node, and its lowest bit says that nothing is
-/// captured for now. Zero where nothing is set, so that asking costs nothing.
+/// The current context: a counted reference to a node, with marks in its lowest bits. Zero where
+/// nothing is set, so that asking costs nothing.
+#ifdef __ELF__
+[[gnu::tls_model("initial-exec")]]
+#endif
 inline constinit thread_local std::uintptr_t current_context = 0;
+/// What `current_context` is marked with: nothing is captured for now; and a ContextSwitch has
+/// noted what it left, and where it is to go back to.
+inline constexpr std::uintptr_t suppressed_mark = 1;
+inline constexpr std::uintptr_t switched_mark = 2;
+inline constexpr std::uintptr_t context_marks = suppressed_mark | switched_mark;
 
 /// A context that is held until code runs in it: one word, zero where nothing is set. Holding the
 /// current one allocates nothing. Thread: may be let go of in another thread than it was made in.
@@ -58,12 +66,12 @@ class HeldContext {
   [[nodiscard]] ContextNode* node() const noexcept { return node_of(word_); }
   [[nodiscard]] bool empty() const noexcept { return word_ == 0; }
 
-  static constexpr std::uintptr_t suppressed = 1;
   [[nodiscard]] static ContextNode* node_of(std::uintptr_t word) noexcept {
-    return reinterpret_cast<ContextNode*>(word & ~suppressed);
+    return reinterpret_cast<ContextNode*>(word & ~context_marks);
   }
 
  private:
+  friend class ContextSwitch;
   explicit HeldContext(std::uintptr_t word) noexcept : word_(word) {}
   static std::uintptr_t capture_some() noexcept;
   static std::uintptr_t share_some(std::uintptr_t word) noexcept;
@@ -72,17 +80,30 @@ class HeldContext {
   std::uintptr_t word_ = 0;
 };
 
-/// Runs what follows in a held context. What is set meanwhile stays in it; whoever holds it decides
-/// for how long.
+/// Runs what follows in a held context, which is empty meanwhile. What is set stays in it; whoever
+/// holds it decides for how long. Where code runs in that context already, it goes on in it. What
+/// is inline does for those who have nothing set.
 class ContextSwitch {
  public:
-  explicit ContextSwitch(HeldContext& held) noexcept : held_(held) { held_.swap_with_current(); }
-  ~ContextSwitch() { held_.swap_with_current(); }
+  explicit ContextSwitch(HeldContext& held) noexcept : held_(held) {
+    if ((held.word_ | current_context) != 0) [[unlikely]]
+      enter();
+  }
+  ~ContextSwitch() {
+    if (current_context != 0) [[unlikely]]
+      leave();
+  }
   ContextSwitch(const ContextSwitch&) = delete;
   ContextSwitch& operator=(const ContextSwitch&) = delete;
 
  private:
+  void enter() noexcept;
+  void leave() noexcept;
+
   HeldContext& held_;
+  // Written by `enter`, and read where the mark says so.
+  std::uintptr_t outer_;
+  HeldContext* outer_held_;
 };
 
 }  // namespace weft::detail

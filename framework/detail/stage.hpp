@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cell.hpp"
+#include "held_context.hpp"
 
 #include <concepts>
 #include <functional>
@@ -136,9 +137,12 @@ struct OnBoth {
 template <class T, class U, class Step>
 class Stage final : public Cell<U> {
  public:
-  Stage(Step&& step, SourceLocation where) : Cell<U>(where), step_(std::move(step)) {}
+  Stage(Step&& step, SourceLocation where)
+      : Cell<U>(where), context_(HeldContext::capture()), step_(std::move(step)) {}
   ~Stage() {
-    if (has_step_) std::destroy_at(&step_);
+    if (!has_step_) return;
+    std::destroy_at(&step_);
+    std::destroy_at(&context_);
   }
 
  private:
@@ -148,6 +152,8 @@ class Stage final : public Cell<U> {
       this->put(static_cast<Cell<U>&>(source).take());
       return;
     }
+    auto held = std::move(context_);
+    const ContextSwitch inside(held);
     auto result = step_.template run<U>(static_cast<Cell<T>&>(source).take(), this->where());
     // What the callback captured is let go before its result is seen.
     has_step_ = false;
@@ -159,6 +165,10 @@ class Stage final : public Cell<U> {
     }
   }
 
+  // Both are there while there is a step: a context that was moved from needs no end.
+  union {
+    HeldContext context_;
+  };
   union {
     Step step_;
   };

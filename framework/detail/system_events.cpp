@@ -11,7 +11,7 @@ namespace weft::detail {
 
 TriggerId SystemEvents::add(Phase phase, SystemEvent event, Trigger trigger) {
   const auto id = next_id_++;
-  entries(phase, event).push_back({id, std::move(trigger)});
+  entries(phase, event).push_back({id, std::move(trigger), HeldContext::capture()});
   return TriggerId(id);
 }
 
@@ -30,10 +30,10 @@ Deferred<void> SystemEvents::fire(Turn& turn, Phase phase, SystemEvent event) {
   std::vector<Deferred<void>> results;
   auto& list = entries(phase, event);
   while (!list.empty()) {
-    auto trigger = std::move(list.front().trigger);
+    auto entry = std::move(list.front());
     list.erase(list.begin());
-    turn.enter_logged("A system event trigger threw", [&] {
-      results.push_back(trigger().add_errback([](const Failure& failure) {
+    turn.enter_logged_in(entry.context, "A system event trigger threw", [&] {
+      results.push_back(entry.trigger().add_errback([](const Failure& failure) {
         log_failure("reactor", "A system event trigger failed", failure);
       }));
     });

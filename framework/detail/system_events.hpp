@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../reactor.hpp"
+#include "held_context.hpp"
 
 #include <array>
 #include <cstdint>
@@ -23,6 +24,7 @@ class SystemEvents {
   struct Entry {
     std::uint64_t id;
     Trigger trigger;
+    HeldContext context;
   };
   static constexpr std::size_t phases = 3;
   std::vector<Entry>& entries(Phase phase, SystemEvent event) noexcept {

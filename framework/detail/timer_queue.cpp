@@ -50,6 +50,7 @@ TimerQueue::Added TimerQueue::add(Duration from_now, Callback callback, SourceLo
   auto& added = node(id);
   first_free_ = added.place;
   added.callback = std::move(callback);
+  added.context = HeldContext::capture();
   added.where = where;
   added.due = add_saturating(ticks(clock_.now()), from_now.count());
   restamp(added);
@@ -83,10 +84,12 @@ std::size_t TimerQueue::run_due(TimePoint now) {
 void TimerQueue::call(TimerNode& node) {
   // Kept here: the node is free for another call from now on.
   auto callback = std::move(node.callback);
+  auto context = std::move(node.context);
   const auto where = node.where;
   remove(0, TimerNode::called);
   give_back(node);
-  clock_.turn().enter(
+  clock_.turn().enter_in(
+      context,
       [&callback] {
         // Destroyed inside the turn, since destructors of what it captured are user code.
         auto running = std::move(callback);
@@ -104,6 +107,7 @@ std::size_t TimerQueue::drop_all() noexcept {
   std::size_t dropped = 0;
   while (!keys_.empty()) {
     auto& last = node(ids_.back());
+    const auto context = std::move(last.context);
     const auto callback = std::move(last.callback);
     remove(static_cast<std::uint32_t>(keys_.size() - 1), TimerNode::cancelled);
     give_back(last);
@@ -125,6 +129,7 @@ void TimerQueue::release(TimerNode& node) noexcept {
 void TimerQueue::cancel(TimerNode& node) noexcept {
   auto& queue = *slab_of(node).queue;
   // Destroyed last: destructors of what it captured are user code, and may come back here.
+  const auto context = std::move(node.context);
   const auto callback = std::move(node.callback);
   queue.remove(node.place, TimerNode::cancelled);
 }

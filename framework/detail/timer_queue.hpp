@@ -4,6 +4,7 @@
 #include "../clock.hpp"
 #include "../source_location.hpp"
 #include "../unique_function.hpp"
+#include "held_context.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,7 @@ struct TimerNode {
   [[nodiscard]] bool pending() const noexcept { return place < cancelled; }
 
   Callback callback;
+  HeldContext context;
   SourceLocation where;
   /// Nanoseconds on the clock's time line.
   std::int64_t due = 0;
@@ -31,7 +33,7 @@ struct TimerNode {
 };
 
 /// The heap is one of four children a node, held as two arrays of keys and of node numbers, so that
-/// a pending call costs 100 bytes. A call that is put off keeps its old key until that comes up,
+/// a pending call costs 110 bytes. A call that is put off keeps its old key until that comes up,
 /// which makes re-arming a timeout cheap; such a stale key orders before all others of its instant.
 class TimerQueue {
  public:

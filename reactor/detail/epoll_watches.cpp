@@ -70,6 +70,7 @@ class DescriptorWatcher final : public Watch::Watcher,
     census().watches.fetch_sub(1, std::memory_order_relaxed);
   }
   [[nodiscard]] bool active() const noexcept override { return target_ != nullptr; }
+  [[nodiscard]] const HeldContext& context() const noexcept { return context_; }
   void call() {
     const auto self = shared_from_this();
     callback_();
@@ -79,6 +80,7 @@ class DescriptorWatcher final : public Watch::Watcher,
   std::shared_ptr<WatchedDescriptor> target_;
   Interest interest_;
   Callback callback_;
+  HeldContext context_ = HeldContext::capture();
 };
 
 }  // namespace
@@ -118,7 +120,8 @@ void WatchedDescriptor::ready(std::uint32_t events) noexcept {
 void WatchedDescriptor::tell(Interest interest) {
   auto* const told = watcher(interest);
   if (told == nullptr) return;
-  turn().enter_logged("The callback of a watch threw", [told] { told->call(); });
+  auto copy = told->context().share();
+  turn().enter_logged_in(copy, "The callback of a watch threw", [told] { told->call(); });
 }
 
 Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {

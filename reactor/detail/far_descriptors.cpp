@@ -42,13 +42,15 @@ class FarDescriptors::Watcher final : public Watch::Watcher,
  private:
   void ready(std::uint32_t) noexcept override {
     const auto self = shared_from_this();
-    sets_->loop_->reactor.turn().enter_logged("The callback of a watch threw", callback_);
+    auto copy = context_.share();
+    sets_->loop_->reactor.turn().enter_logged_in(copy, "The callback of a watch threw", callback_);
   }
 
   std::shared_ptr<FarDescriptors> sets_;
   Set& set_;
   int descriptor_;
   Callback callback_;
+  HeldContext context_ = HeldContext::capture();
   bool active_ = false;
 };
 

@@ -112,13 +112,15 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
   bool& taken() noexcept { return target_->watched[static_cast<int>(interest_)]; }
   void ready() {
     const auto target = target_;
-    target->turn().enter_logged("The callback of a watch threw", [this] { callback_(); });
+    auto copy = context_.share();
+    target->turn().enter_logged_in(copy, "The callback of a watch threw", [this] { callback_(); });
     if (active()) wait();
   }
 
   std::shared_ptr<WatchedDescriptor> target_;
   Interest interest_;
   Callback callback_;
+  HeldContext context_ = HeldContext::capture();
 };
 
 }  // namespace

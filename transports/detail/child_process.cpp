@@ -56,14 +56,21 @@ class ChildProcess::Pipe final : public Protocol {
       : child_(std::move(child)), descriptor_(descriptor) {}
 
   void data_received(BytesView data) override {
+    const ContextSwitch inside(child_->context_);
     child_->protocol_->child_data_received(descriptor_, data);
   }
   void change_transport(std::shared_ptr<Transport> transport) override {
     child_->change_pipe(descriptor_, transport);
     Protocol::change_transport(std::move(transport));
   }
-  void pause_writing() override { child_->protocol_->pause_writing(descriptor_); }
-  void resume_writing() override { child_->protocol_->resume_writing(descriptor_); }
+  void pause_writing() override {
+    const ContextSwitch inside(child_->context_);
+    child_->protocol_->pause_writing(descriptor_);
+  }
+  void resume_writing() override {
+    const ContextSwitch inside(child_->context_);
+    child_->protocol_->resume_writing(descriptor_);
+  }
   void connection_lost(const Failure&) override { child_->pipe_lost(descriptor_); }
 
  private:
@@ -164,12 +171,12 @@ void ChildProcess::begin(std::shared_ptr<ProcessProtocol> protocol) {
       transport->establish(std::make_shared<Pipe>(self, descriptor));
     }
   }
-  reactor_.turn().enter([&] { protocol_->make_connection(self); },
-                        [this](const Failure& failure) {
-                          log_failure("process", "connection_made for " + program_ + " threw",
-                                      failure);
-                          kill();
-                        });
+  reactor_.turn().enter_in(
+      context_, [&] { protocol_->make_connection(self); },
+      [this](const Failure& failure) {
+        log_failure("process", "connection_made for " + program_ + " threw", failure);
+        kill();
+      });
 }
 
 std::shared_ptr<Process> spawn_child(Reactor& reactor, std::shared_ptr<ProcessProtocol> protocol,
@@ -332,7 +339,7 @@ void ChildProcess::kill_group_and_reap() noexcept {
 template <class F>
 void ChildProcess::call_user(const char* what, F&& callback) noexcept {
   if (protocol_ == nullptr) return;
-  reactor_.turn().enter(std::forward<F>(callback), [&](const Failure& failure) {
+  reactor_.turn().enter_in(context_, std::forward<F>(callback), [&](const Failure& failure) {
     log_failure("process", what + (" for " + program_) + " threw", failure);
   });
 }
@@ -371,6 +378,7 @@ void ChildProcess::end_if_over() {
   drain_call_.cancel_if_active();
   if (stop_trigger_) reactor_.remove_system_event_trigger(*std::exchange(stop_trigger_, {}));
   call_user("process_ended", [this] { protocol_->process_ended(*status_); });
+  context_ = HeldContext();
   reactor_.turn().release_later(std::exchange(protocol_, nullptr));
   if (stopped_ && !stopped_->fired()) stopped_->callback();
 }

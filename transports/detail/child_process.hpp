@@ -84,6 +84,8 @@ class ChildProcess final : public Process,
   void end_if_over();
 
   Reactor& reactor_;
+  // All callbacks run in it; that of whoever started the program, to begin with.
+  HeldContext context_ = HeldContext::capture();
   std::string program_;
   ProcessOptions::Group group_;
   ProcessOptions::AtStop at_stop_;

@@ -196,11 +196,12 @@ void DescriptorTransport::deliver_descriptors(IncomingDescriptors& passed) {
           "passed descriptors that nobody takes; they are closed. Have the protocol be a "
           "DescriptorReceiver to take them");
     }
-    turn()->enter([&] { receiver->descriptor_received(passed.take()); },
-                  [this](const Failure& failure) {
-                    log_failure("connection", "descriptor_received threw", failure);
-                    abort_connection(failure);
-                  });
+    turn()->enter_in(
+        *context(), [&] { receiver->descriptor_received(passed.take()); },
+        [this](const Failure& failure) {
+          log_failure("connection", "descriptor_received threw", failure);
+          abort_connection(failure);
+        });
   }
 }
 

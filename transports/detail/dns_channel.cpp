@@ -1,5 +1,6 @@
 #include "dns_channel.hpp"
 
+#include "../../framework/context.hpp"
 #include "../../framework/error.hpp"
 #include "../../framework/logging.hpp"
 
@@ -129,6 +130,7 @@ void DnsChannel::ask(const std::string& name, DnsType type, Done done) {
                asked.release());
   // What failed at once is told from the loop.
   if (answered_.empty() || deliver_later_.active()) return;
+  const auto everybody_s = Context::suppress();
   deliver_later_ = reactor_.call_later(Duration::zero(), [this] { deliver(); });
 }
 
@@ -173,6 +175,7 @@ void DnsChannel::watch(Watch& watch, int descriptor, Interest interest, bool wan
     watch.cancel();
     return;
   }
+  const auto everybody_s = Context::suppress();
   watch = reactor_.watch(descriptor, interest,
                          [this, descriptor, interest] { ready(descriptor, interest); });
 }

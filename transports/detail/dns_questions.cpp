@@ -1,5 +1,6 @@
 #include "dns_questions.hpp"
 
+#include "../../framework/context.hpp"
 #include "../../framework/error.hpp"
 #include "../../framework/logging.hpp"
 
@@ -128,6 +129,8 @@ void DnsQuestions::try_next(const QuestionPtr& question) {
     const auto server = (question->first_server + question->tries_made++) % servers_.size();
     if (!question->complaints[server].empty()) continue;
     question->current = server;
+    // Others may join it, and go on waiting when the first has left.
+    const auto everybody_s = Context::suppress();
     question->timer = reactor_.call_later(
         patience_.try_timeout, [weak = weak_from_this(), asked = std::weak_ptr(question)] {
           const auto self = weak.lock();

@@ -626,8 +626,14 @@ void TlsTransport::close_abruptly() noexcept {
   if (std::exchange(send_waits_, false)) sent(0);
 }
 
+HeldContext* TlsTransport::context() noexcept {
+  auto* const shared = carrier_gone_ ? nullptr : carrier_.context();
+  return shared != nullptr ? shared : StreamTransport::context();
+}
+
 void TlsTransport::carrier_lost(const Failure& reason) {
   const auto self = shared_from_this();
+  keep_context();
   carrier_gone_ = true;
   handshake_over();
   stop_calls();

@@ -43,6 +43,7 @@ class TlsTransport final : public StreamTransport {
   [[nodiscard]] UnixControl* unix_socket() noexcept override { return carrier_.unix_socket(); }
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
   [[nodiscard]] const ProxyHeader* proxied() const noexcept override { return carrier_.proxied(); }
+  [[nodiscard]] HeldContext* context() noexcept override;
 
   // ---- what the carrier tells
 
