@@ -23,7 +23,7 @@ LAYERS = {
 TESTS_TOO = {"reactor": {"testing", "protocols"}}
 THIRD_PARTY = {
     "framework": {"spdlog"},
-    "transports": {"asio", "openssl", "cares", "os"},
+    "transports": {"asio", "openssl", "cares", "cereal", "os"},
     "reactor": {"asio", "os"},
     "protocols": {"codec"},
     "testing": set(),
@@ -33,12 +33,15 @@ FAMILIES = [
     ("codec", re.compile(r"(boost/beast|nghttp2)/|boost/beast\.hpp")),
     ("asio", re.compile(r"boost/|liburing\.h")),
     ("openssl", re.compile(r"openssl/")),
+    ("cereal", re.compile(r"cereal/")),
     ("cares", re.compile(r"ares(_\w+)?\.h$")),
     ("googletest", re.compile(r"(gtest|gmock)/")),
     ("compiler", re.compile(r"(cxxabi|execinfo|[a-z]+intrin)\.h$")),
     ("std", re.compile(r"[a-z_]+$")),
     ("os", re.compile(r".*\.h$")),
 ]
+# What only one file may name.
+ONE_DOOR = {"cereal": "transports/detail/worker_values.hpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 MAX_FILE_LINES = 800
 
@@ -128,7 +131,9 @@ class Checker:
             return
         if is_test and family == "os" and folder in ("transports", "reactor", "testing"):
             return
-        if family not in THIRD_PARTY[folder]:
+        if relative != ONE_DOOR.get(family, relative):
+            self.fault(path, number, f"<{name}> comes in by {ONE_DOOR[family]} alone")
+        elif family not in THIRD_PARTY[folder]:
             self.fault(path, number, f"{folder}/ may not name <{name}>")
         elif path.suffix == ".hpp" and "detail" not in path.parts:
             self.fault(path, number, f"<{name}> belongs in a .cpp or in detail/, not a public header")

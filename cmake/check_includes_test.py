@@ -53,6 +53,14 @@ class CheckIncludes(unittest.TestCase):
             "reactor/b.cpp": '#include "../protocols/a.hpp"\n',
         }))
 
+    def test_finds_cereal_anywhere_but_where_it_comes_in(self):
+        self.assertEqual(self.faults({
+            "transports/detail/worker_values.hpp": HEADER + "#include <cereal/cereal.hpp>\n",
+        }), "")
+        self.assertIn("comes in by transports/detail/worker_values.hpp alone", self.faults({
+            "transports/detail/other.hpp": HEADER + "#include <cereal/cereal.hpp>\n",
+        }))
+
     def test_finds_asio_in_a_public_header(self):
         self.assertIn("not a public header", self.faults({
             "transports/a.hpp": HEADER + "#include <boost/asio.hpp>\n",

@@ -21,9 +21,10 @@ if(WEFT_SANITIZE MATCHES thread)
   target_compile_definitions(weft_asio INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
 endif()
 
-# Whether there is TLS, and whether there is DNS; what they link.
+# Whether there is TLS, whether there is DNS, and what they link; whether there are worker functions.
 set(WEFT_HAS_TLS 0)
 set(WEFT_HAS_DNS 0)
+set(WEFT_HAS_WORKERS 0)
 set(WEFT_TLS_LIBRARIES "")
 set(WEFT_DNS_LIBRARIES "")
 
@@ -67,6 +68,15 @@ if(WEFT_DNS)
     set(WEFT_DNS_LIBRARIES cares)
   elseif(NOT WEFT_DNS STREQUAL "AUTO")
     message(FATAL_ERROR "WEFT_DNS is ON, but c-ares was not found: install libc-ares-dev")
+  endif()
+endif()
+
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND WEFT_WORKERS)
+  find_package(cereal QUIET)
+  if(cereal_FOUND)
+    set(WEFT_HAS_WORKERS 1)
+  elseif(NOT WEFT_WORKERS STREQUAL "AUTO")
+    message(FATAL_ERROR "WEFT_WORKERS is ON, but cereal was not found: install libcereal-dev")
   endif()
 endif()
 

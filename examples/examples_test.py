@@ -445,6 +445,33 @@ class Terminals(unittest.TestCase):
             seen += os.read(terminal, 4096)
 
 
+class Workers(unittest.TestCase):
+    def setUp(self):
+        if not (PROGRAMS / "process_pool").exists():
+            self.skipTest("built without worker functions")
+
+    def test_they_take_numbers_apart_and_outlive_one_that_crashes_on_every_reactor(self):
+        for reactor in reactors():
+            with self.subTest(reactor=reactor):
+                ran = run("process_pool", "--reactor", reactor, "--crash", "360", "0", "1000000007")
+                self.assertEqual(ran.returncode, 0, ran.stdout)
+                self.assertIn("360 = 2 * 2 * 2 * 3 * 3 * 5\n", ran.stdout)
+                self.assertIn("0: zero has no factors\n", ran.stdout)
+                self.assertIn("1000000007 = 1000000007\n", ran.stdout)
+                self.assertIn("was ended by SIGABRT", ran.stdout)
+
+    def test_a_number_that_takes_too_long_is_told(self):
+        # The last prime below 2 to the power of 64: four thousand million divisions.
+        ran = run("process_pool", "--milliseconds", "1", "18446744073709551557")
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        self.assertIn("took longer than 1 ms", ran.stdout)
+
+    def test_a_worker_without_a_pool_says_what_it_is_for(self):
+        ran = run("process_pool", "--weft-worker", stdin=subprocess.DEVNULL)
+        self.assertEqual(ran.returncode, 2)
+        self.assertIn("processes that a pool of this program starts", ran.stdout)
+
+
 class Readme(unittest.TestCase):
     """What the README promises of its programs."""
 

@@ -188,7 +188,9 @@ void BasicReactor::set_resolver(std::shared_ptr<Resolver> resolver) {
 }
 
 ThreadPool& BasicReactor::thread_pool() {
-  if (thread_pool_ == nullptr) thread_pool_ = std::make_unique<ThreadPool>();
+  if (thread_pool_ == nullptr) {
+    thread_pool_ = std::make_unique<ThreadPool>(ThreadPoolOptions(), this);
+  }
   return *thread_pool_;
 }
 

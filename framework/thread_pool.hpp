@@ -2,190 +2,207 @@
 #pragma once
 
 #include "deferred.hpp"
+#include "detail/thread_calls.hpp"
 #include "error.hpp"
 #include "reactor.hpp"
 #include "unique_function.hpp"
 
+#include <chrono>
+#include <concepts>
 #include <cstddef>
-#include <future>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <type_traits>
-#include <unordered_set>
 #include <utility>
+#include <vector>
 
 namespace weft {
 
-namespace detail {
-
-/// What a call in a thread owes the reactor. The promise in it belongs to the reactor's thread.
-class ThreadDebt {
+/// As many calls as may wait for a pool wait already.
+class QueueFull : public QueueOverflow {
  public:
-  virtual ~ThreadDebt();
-  /// The result will not come. Called in the reactor's thread.
-  virtual void give_up() noexcept = 0;
+  using QueueOverflow::QueueOverflow;
 };
 
-/// The way back from a thread to the reactor whose pool it is of. It is shut when the pool leaves
-/// the thread to itself: the reactor may be gone when that thread is done.
-class ThreadDoor {
+/// How large a pool is, and what its threads are called.
+struct ThreadPoolOptions {
+  static constexpr std::size_t default_max_threads = 10;
+  static constexpr std::size_t unlimited = SIZE_MAX;
+
+  ThreadPoolOptions() {}
+  /// Threads are started when there is work for them.
+  std::size_t max_threads = default_max_threads;
+  /// As many stay when there is none.
+  std::size_t min_threads = 0;
+  /// How long each of the others waits for work before it ends.
+  Duration max_idle = std::chrono::seconds(30);
+  /// How many calls may wait beyond those that the threads have begun.
+  std::size_t max_queued = unlimited;
+  /// Threads are called by it and a number: "weft-3". Where a system's names are short (15 bytes on
+  /// Linux), the end of this goes first.
+  std::string name = "weft";
+};
+
+/// What a pool does just now.
+struct ThreadPoolStats {
+  std::size_t threads = 0;
+  /// Of these, how many run a call.
+  std::size_t busy = 0;
+  /// How many calls have not begun.
+  std::size_t queued = 0;
+};
+
+/// One call that a pool was given. Thread: any. Lifetime: may outlive the pool.
+class ThreadJob {
  public:
-  /// The reactor's thread waits for `debt`.
-  void expect(std::shared_ptr<ThreadDebt> debt);
-  /// It has come.
-  void settle(const std::shared_ptr<ThreadDebt>& debt) noexcept;
-  /// Calls `deliver` unless the door is shut, which waits meanwhile. Thread: any.
-  template <class F>
-  void pass(F&& deliver) {
-    const std::lock_guard lock(mutex_);
-    if (open_) deliver();
-  }
-  /// Lets nothing through any more; what is still expected is given up.
-  void shut() noexcept;
+  ThreadJob() noexcept = default;
+  /// Takes it out of the queue, and destroys it. False when it has begun, or was not accepted.
+  bool cancel() const noexcept;
+  /// False when the pool had stopped.
+  [[nodiscard]] bool accepted() const noexcept { return number_ != 0; }
 
  private:
-  std::mutex mutex_;
-  std::unordered_set<std::shared_ptr<ThreadDebt>> expected_;
-  bool open_ = true;
+  friend class ThreadPool;
+  friend void detail::work_is_done() noexcept;
+  struct Pool;
+  ThreadJob(const std::shared_ptr<Pool>& pool, std::uint64_t number) noexcept
+      : pool_(pool), number_(number) {}
+  std::weak_ptr<Pool> pool_;
+  std::uint64_t number_ = 0;
 };
 
-}  // namespace detail
-
-/// Runs work in threads of its own, first in, first out. Threads are started when there is work for
-/// them. Thread: any, except for construction and destruction.
+/// Runs work in threads of its own, first in, first out. Thread: any, except for construction,
+/// destruction and `stop`.
 class ThreadPool {
  public:
-  static constexpr std::size_t default_max_threads = 10;
+  static constexpr std::size_t default_max_threads = ThreadPoolOptions::default_max_threads;
 
   explicit ThreadPool(std::size_t max_threads = default_max_threads);
+  /// What runs in its threads works for that reactor, unless it was given for another by
+  /// `defer_to_thread_pool`. Errors: InvalidArgument for no threads, or more at least than at most.
+  explicit ThreadPool(ThreadPoolOptions options, Reactor* works_for = nullptr);
   /// Waits for the work that runs, and drops what has not begun. `stop` before it bounds the wait.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   /// Runs `work` in a thread; what it throws is logged. False when the pool has stopped.
+  /// Errors: QueueFull; std::system_error when no thread can be started and there is none.
   bool submit(Callback work);
+  /// The same, for work that may be cancelled.
+  ThreadJob submit_job(Callback work);
   /// Takes no more work, drops what has not begun, and waits until `deadline` from now for what
   /// runs. False when some still runs then: it is left to itself, and logged. The pool may be used
   /// again afterwards.
   bool stop(Duration deadline);
 
-  [[nodiscard]] std::size_t threads() const;
+  /// From now on; threads that are too many end as soon as they have nothing to do. Errors: those
+  /// of construction.
+  void set_options(ThreadPoolOptions options);
+  [[nodiscard]] std::size_t threads() const { return stats().threads; }
+  [[nodiscard]] ThreadPoolStats stats() const;
+
+  /// The reactor that this thread of a pool works for. Errors: NoReactorError where there is none.
+  [[nodiscard]] static Reactor& current_reactor() { return *detail::works_for().reactor(); }
   /// For work that has something to tell: open as long as this pool waits for it.
-  [[nodiscard]] std::shared_ptr<detail::ThreadDoor> door() const noexcept { return door_; }
+  [[nodiscard]] std::shared_ptr<detail::ThreadDoor> door() const;
 
  private:
-  struct State;
-  static void work(const std::shared_ptr<State>& state);
+  using State = ThreadJob::Pool;
+  static void work(const std::shared_ptr<State>& state, std::size_t number);
+  static void start_thread(const std::shared_ptr<State>& state);
+  [[nodiscard]] std::shared_ptr<State> state() const;
+
+  // Guards which state it is: `stop` leaves one to the threads that do not end.
+  mutable std::mutex mutex_;
   std::shared_ptr<State> state_;
-  std::shared_ptr<detail::ThreadDoor> door_;
-  std::size_t max_threads_;
 };
 
-namespace detail {
-
-[[nodiscard]] Failure reactor_gone();
-void refuse_blocking_own_reactor(Reactor& reactor);
-
-/// Carries the result of `f` from a thread of the pool to the reactor's.
-template <class R>
-struct ThreadResult final : ThreadDebt {
-  explicit ThreadResult(SourceLocation where) { promise.emplace(Callback(), where); }
-
-  void fire() {
-    auto firing = std::move(*promise);
-    promise.reset();
-    firing.fire(std::move(*outcome));
-  }
-  void give_up() noexcept override {
-    if (!promise) return;
-    auto firing = std::move(*promise);
-    promise.reset();
-    try {
-      firing.errback(reactor_gone());
-    } catch (...) {
-      // Without memory for the message it fails as a broken promise.
-      return;
-    }
-  }
-
-  // Touched by the reactor's thread only, which also empties it: whoever is last may be another.
-  std::optional<Promise<R>> promise;
-  std::optional<Outcome<R>> outcome;
-};
-
-template <class R, class F>
-Outcome<R> outcome_of(F& f) noexcept {
-  try {
-    if constexpr (std::is_void_v<R>) {
-      f();
-      return {};
-    } else {
-      return f();
-    }
-  } catch (...) {
-    return Failure::current();
-  }
-}
-
-}  // namespace detail
-
-/// Calls `f(args...)` in a thread of the reactor's pool; the deferred fires in the reactor's
-/// thread. Cancelling it forgets the result; the call itself goes on. Errors: what the call throws;
-/// NotRunningError when the reactor ends before it does.
+/// Calls `f(args...)` in a thread of `pool`; the deferred fires in the reactor's thread. Cancelling
+/// it before the call has begun takes it out of the queue; later the call goes on, and its result
+/// is dropped. Errors: what the call throws; QueueFull; NotRunningError when the pool stops before
+/// it begins, or the reactor ends before it is done.
 template <class F, class... Args>
-auto defer_to_thread(Reactor& reactor, F f, Args... args) {
+auto defer_to_thread_pool(Reactor& reactor, ThreadPool& pool, F f, Args... args) {
   using R = std::invoke_result_t<F&, Args...>;
-  auto result = std::make_shared<detail::ThreadResult<R>>(SourceLocation::current());
-  auto deferred = result->promise->deferred();
+  auto result = std::make_shared<detail::ThreadResult<R>>();
+  const auto drop = [weak = std::weak_ptr(result)] {
+    if (const auto waiting = weak.lock(); waiting != nullptr && waiting->drop) waiting->drop();
+  };
+  auto deferred = result->promise.emplace(Callback(drop), SourceLocation::current()).deferred();
   auto call = [f = std::move(f), ... args = std::move(args)]() mutable -> R {
     return f(std::move(args)...);
   };
-  auto& pool = reactor.thread_pool();
-  const auto door = pool.door();
+  // The reactor's own pool is there as long as it.
+  const auto door = reactor.thread_pool().door();
   door->expect(result);
-  const bool accepted = pool.submit([&reactor, door, result, call = std::move(call)]() mutable {
-    result->outcome = detail::outcome_of<R>(call);
-    door->pass([&] {
-      // A reactor that takes no more calls gives its debts up itself.
-      static_cast<void>(reactor.call_from_thread([door, result = std::move(result)] {
-        door->settle(result);
-        result->fire();
-      }));
-    });
-  });
-  if (!accepted) {
+  const auto refused = [&](Failure why) {
     door->settle(result);
-    result->give_up();
+    auto promise = std::move(*result->promise);
+    result->promise.reset();
+    promise.errback(std::move(why));
+  };
+  try {
+    const auto job = pool.submit_job(
+        detail::ThreadCall<R, decltype(call)>(reactor, door, result, std::move(call)));
+    if (!job.accepted()) refused(detail::pool_stopped());
+    result->drop = [job] { job.cancel(); };
+  } catch (...) {
+    refused(Failure::current());
   }
   return deferred;
 }
 
-/// Calls `f()` in the reactor's thread and waits for what it returns or throws.
-/// Thread: any but the reactor's own, where it would wait for ever. Errors: WrongThreadError there;
-/// NotRunningError when the reactor has ended.
+/// The same in a thread of the reactor's own pool.
+template <class F, class... Args>
+requires std::invocable<F&, Args...>
+auto defer_to_thread(Reactor& reactor, F f, Args... args) {
+  return defer_to_thread_pool(reactor, reactor.thread_pool(), std::move(f), std::move(args)...);
+}
+/// The same for the reactor that runs this code. Errors: also NoReactorError, thrown at once.
+template <class F, class... Args>
+requires(!std::derived_from<F, Reactor> &&
+         std::invocable<F&, Args...>) auto defer_to_thread(F f, Args... args) {
+  return defer_to_thread(Reactor::current(), std::move(f), std::move(args)...);
+}
+
+/// Makes `calls` one after the other in one thread of the reactor's pool. Fires when all are made;
+/// what one throws is its failure, and those after it are not made.
+Deferred<void> call_multiple_in_thread(Reactor& reactor, std::vector<Callback> calls);
+
+/// Calls `f()` in the reactor's thread and waits for what it returns or throws; when that is a
+/// deferred, for its result. Thread: any but the reactor's own, where it would wait for ever.
+/// Errors: WrongThreadError there; NotRunningError when the reactor has ended, or ends before.
 template <class F>
+requires std::invocable<F&>
 auto call_in_reactor_and_wait(Reactor& reactor, F f) {
-  using R = std::invoke_result_t<F&>;
-  detail::refuse_blocking_own_reactor(reactor);
-  std::promise<R> promise;
-  auto future = promise.get_future();
-  const bool taken =
-      reactor.call_from_thread([f = std::move(f), promise = std::move(promise)]() mutable {
-        try {
-          if constexpr (std::is_void_v<R>) {
-            f();
-            promise.set_value();
-          } else {
-            promise.set_value(f());
-          }
-        } catch (...) {
-          promise.set_exception(std::current_exception());
-        }
-      });
-  if (!taken) detail::reactor_gone().raise();
-  return future.get();
+  return detail::call_and_wait(reactor, std::move(f), std::nullopt, [&](Callback callback) {
+    return reactor.call_from_thread(std::move(callback));
+  });
+}
+/// The same for `deadline` at most. Errors: also TimeoutError; a call that has not begun is not
+/// made then, and a deferred is cancelled.
+template <class F>
+requires std::invocable<F&>
+auto call_in_reactor_and_wait(Reactor& reactor, F f, Duration deadline) {
+  return detail::call_and_wait(reactor, std::move(f), deadline, [&](Callback callback) {
+    return reactor.call_from_thread(std::move(callback));
+  });
+}
+/// The same in a thread of a pool, for the reactor that it works for, which may be gone.
+/// Errors: also NoReactorError elsewhere.
+template <class F>
+requires std::invocable<F&>
+auto call_in_reactor_and_wait(F f, std::optional<Duration> deadline = std::nullopt) {
+  const auto& way = detail::works_for();
+  return detail::call_and_wait(*way.reactor(), std::move(f), deadline, [&](Callback callback) {
+    bool taken = false;
+    way.door().pass([&] { taken = way.reactor()->call_from_thread(std::move(callback)); });
+    return taken;
+  });
 }
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 
 #include "../framework/error.hpp"
 #include "detail/backends.hpp"
+#include "detail/thread_naming.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -76,6 +77,7 @@ void register_reactor(std::string name, ReactorMaker maker) {
 }
 
 std::unique_ptr<Reactor> make_reactor(std::string_view name) {
+  detail::name_threads();
   const auto wanted = wanted_name(name);
   if (const auto maker = find(wanted)) return maker();
   std::string known;

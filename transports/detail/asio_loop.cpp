@@ -19,7 +19,12 @@ void AsioLoop::wait(std::optional<TimePoint> until) {
     } else if (*until <= reactor.now()) {
       io.poll_one();
     } else {
+#ifdef WEFT_BACKEND_IO_URING
+      end_wait_at(*until);
+      io.run_one();
+#else
       io.run_one_until(*until);
+#endif
     }
   } catch (...) {
     log_failure("reactor", "A round of the loop threw; the loop goes on", Failure::current());
@@ -27,6 +32,20 @@ void AsioLoop::wait(std::optional<TimePoint> until) {
   // `wake` stops the context, which needs no memory; whoever called it left word before.
   if (io.stopped()) io.restart();
 }
+
+#ifdef WEFT_BACKEND_IO_URING
+// Asio's own bounded wait gives the ring a timeout that lies on its stack, and may return before
+// the ring is done with it: what comes of it later is taken for an operation. A timer lies in the
+// context. One that is due too early costs a round, so it stays as it is where that is enough.
+void AsioLoop::end_wait_at(TimePoint until) {
+  if (wait_is_limited_ && wait_limit_.expiry() <= until) return;
+  wait_limit_.expires_at(until);
+  wait_is_limited_ = true;
+  wait_limit_.async_wait([this](const ErrorCode& error) {
+    if (!error) wait_is_limited_ = false;
+  });
+}
+#endif
 
 void AsioLoop::wake() noexcept {
   io.stop();

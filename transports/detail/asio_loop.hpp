@@ -8,6 +8,8 @@
 #include "poller.hpp"
 #endif
 #ifdef WEFT_BACKEND_IO_URING
+#include <boost/asio/steady_timer.hpp>
+
 #include <fcntl.h>
 #include <unistd.h>
 #endif
@@ -72,7 +74,11 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
   }
 
  private:
+  void end_wait_at(TimePoint until);
+
   int nowhere_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  net::steady_timer wait_limit_{io};
+  bool wait_is_limited_ = false;
 #endif
 #ifdef WEFT_BACKEND_EPOLL
   struct AsioSet;

@@ -1,0 +1,203 @@
+// Worker processes that run functions of ours: what may crash, hang or take all memory does it
+// there.
+#pragma once
+
+#include "../framework/deferred.hpp"
+#include "../framework/process.hpp"
+#include "../framework/reactor.hpp"
+#include "../framework/thread_pool.hpp"
+#include "worker_function.hpp"
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace weft {
+
+// ---- what can go wrong
+
+/// The function threw, in its worker. What it threw comes as itself where it is a CancelledError,
+/// TimeoutError or InvalidArgument of weft's, or one of <stdexcept>.
+class RemoteError : public Error {
+ public:
+  RemoteError(const std::string& function, std::string type_name, std::string said);
+  /// Of what was thrown, as written in C++: "shop::OutOfStock".
+  [[nodiscard]] const std::string& type_name() const noexcept { return type_name_; }
+  /// What its `what()` said.
+  [[nodiscard]] const std::string& said() const noexcept { return said_; }
+
+ private:
+  std::string type_name_;
+  std::string said_;
+};
+/// The function asked for more memory than it may have (std::bad_alloc).
+class WorkerOutOfMemory : public RemoteError {
+ public:
+  using RemoteError::RemoteError;
+};
+/// The worker ended, or was ended, while it ran the call.
+class WorkerLost : public Error {
+ public:
+  /// `said` is the end of what it wrote to its standard error.
+  WorkerLost(const std::string& function, ProcessStatus status, std::string said);
+  [[nodiscard]] const ProcessStatus& status() const noexcept { return status_; }
+  [[nodiscard]] const std::string& said() const noexcept { return said_; }
+
+ private:
+  ProcessStatus status_;
+  std::string said_;
+};
+/// Workers end, or say nothing, before they take a call.
+class WorkerStartError : public Error {
+ public:
+  using Error::Error;
+};
+/// The workers know no function of that name.
+class UnknownWorkerFunction : public Error {
+ public:
+  using Error::Error;
+};
+/// Arguments or a result are larger than `max_message_bytes`.
+class WorkerMessageTooLong : public FrameTooLong {
+ public:
+  using FrameTooLong::FrameTooLong;
+};
+/// A worker wanted workers of its own, or a program forgot that it is one.
+class NestedProcessPool : public Error {
+ public:
+  using Error::Error;
+};
+
+// ---- the pool
+
+/// What one call may take.
+struct CallOptions {
+  CallOptions() {}
+  /// From when a worker begins it; the worker is killed then. As long as it likes unless set.
+  std::optional<Duration> timeout;
+  /// How much memory (address space) it may take beyond what the worker has; any unless set.
+  std::optional<std::size_t> max_memory_bytes;
+};
+
+/// How many workers, and what they may do.
+struct ProcessPoolOptions {
+  static constexpr std::size_t default_max_queued = 100'000;
+  static constexpr std::size_t default_max_message_bytes = 64 * 1024 * 1024;
+
+  ProcessPoolOptions() {}
+  /// Workers are started when there are calls for them; as many as the machine has processors
+  /// unless set.
+  std::size_t max_workers = 0;
+  /// As many are started at once.
+  std::size_t min_workers = 0;
+  /// How many calls may wait beyond those that the workers run.
+  std::size_t max_queued = default_max_queued;
+  /// A worker is replaced when it has run as many, so that what it leaks goes; never unless set.
+  std::optional<std::size_t> max_calls_per_worker;
+  /// For the arguments of one call, and for its result.
+  std::size_t max_message_bytes = default_max_message_bytes;
+  /// For calls that are given no options.
+  CallOptions call;
+  /// How long a worker may take to start.
+  Duration start_timeout = std::chrono::seconds(10);
+  /// How long calls that run have when the reactor stops.
+  Duration grace = std::chrono::seconds(5);
+  /// What workers run, and its arguments; this program unless set. It must call `run_worker`, for
+  /// which one more argument is the last.
+  std::string program;
+  std::vector<std::string> arguments;
+  /// Lets a worker have a pool of its own.
+  bool allow_in_worker = false;
+};
+
+/// What a pool does just now.
+struct ProcessPoolStats {
+  /// Those that take calls, or run one.
+  std::size_t workers = 0;
+  /// Of these, how many run a call.
+  std::size_t busy = 0;
+  /// Those that are not ready yet.
+  std::size_t starting = 0;
+  /// How many calls have not begun.
+  std::size_t queued = 0;
+  /// The workers that were started, since the beginning.
+  std::uint64_t started = 0;
+  /// The workers' process numbers.
+  std::vector<std::int64_t> pids;
+};
+
+namespace detail {
+class ProcessPoolCore;
+}
+
+/// Runs registered functions in worker processes: this program, started again, whose `main` begins
+/// with `run_worker`. Calls begin in the order in which they were made. A worker that dies is
+/// replaced. Lifetime: the pool stops with its reactor; destroying it kills the workers, and fails
+/// the calls with NotRunningError.
+class ProcessPool {
+ public:
+  /// Errors: InvalidArgument; NestedProcessPool in a worker; NotSupportedOnThisPlatform.
+  explicit ProcessPool(Reactor& reactor, ProcessPoolOptions options = {});
+  ~ProcessPool();
+  ProcessPool(const ProcessPool&) = delete;
+  ProcessPool& operator=(const ProcessPool&) = delete;
+
+  /// Runs `function(args...)` in a worker. Cancelling takes a call that has not begun out of the
+  /// queue, and kills the worker that runs it. Errors, all through the deferred: RemoteError or
+  /// what the function threw; WorkerLost; WorkerOutOfMemory; TimeoutError; QueueFull;
+  /// WorkerMessageTooLong; UnknownWorkerFunction; WorkerStartError; ProtocolError when a worker
+  /// does not speak like one; NotRunningError when the pool stops.
+  template <class R, class... Args, class... Given>
+  requires(sizeof...(Args) == sizeof...(Given) &&
+           (std::convertible_to<Given&&, Args> &&
+            ...)) Deferred<R> call(const WorkerFunction<R(Args...)>& function, Given&&... args) {
+    return call(call_options(), function, std::forward<Given>(args)...);
+  }
+  /// The same with limits of its own.
+  template <class R, class... Args, class... Given>
+  requires(sizeof...(Args) == sizeof...(Given) &&
+           (std::convertible_to<Given&&, Args> &&
+            ...)) Deferred<R> call(const CallOptions& options,
+                                   const WorkerFunction<R(Args...)>& function, Given&&... args) {
+    try {
+      return call_packed(function.name(),
+                         detail::pack(std::tuple<Args...>(std::forward<Given>(args)...)), options)
+          .add_callback([](const std::string& packed) -> R {
+            if constexpr (!std::is_void_v<R>) return detail::unpack<R>(packed);
+          });
+    } catch (...) {
+      return fail<R>(Failure::current());
+    }
+  }
+
+  /// Takes no more calls, fails those that have not begun, and fires when all workers are gone,
+  /// which are killed after `deadline`. Once more, it fires with the first; the shorter deadline
+  /// counts.
+  Deferred<void> stop(Duration deadline);
+
+  [[nodiscard]] ProcessPoolStats stats() const;
+
+ private:
+  [[nodiscard]] const CallOptions& call_options() const noexcept;
+  Deferred<std::string> call_packed(const std::string& function, std::string arguments,
+                                    const CallOptions& options);
+
+  std::shared_ptr<detail::ProcessPoolCore> core_;
+};
+
+/// The same as `pool.call(function, args...)`.
+template <class R, class... Args, class... Given>
+Deferred<R> defer_to_process(ProcessPool& pool, const WorkerFunction<R(Args...)>& function,
+                             Given&&... args) {
+  return pool.call(function, std::forward<Given>(args)...);
+}
+
+}  // namespace weft
