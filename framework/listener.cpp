@@ -90,6 +90,7 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
     transport->abort_connection(Failure::current());
     return;
   }
+  if (tally_ != nullptr) ++*tally_;
   transport->establish(std::move(protocol), shared_from_this());
 }
 
@@ -108,7 +109,7 @@ void Listener::rest(std::error_code reason) noexcept {
 }
 
 void Listener::connection_closed(StreamTransport& transport) noexcept {
-  open_.erase(&transport);
+  if (open_.erase(&transport) > 0 && tally_ != nullptr) --*tally_;
   check_drained();
 }
 
