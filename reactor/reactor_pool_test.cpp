@@ -256,10 +256,12 @@ TEST_P(ReactorPools, BringResultsToTheReactorThatAskedForThem) {
   pool_.start();
   const auto told = in_reactor(pool_, 0, [&](Reactor&) {
     const auto here = std::this_thread::get_id();
-    return pool_.call_on(1, [&](Reactor& reactor) {
-              EXPECT_EQ(&reactor, &Reactor::current());
-              return *pool_.index() * 10;
-            })
+    return pool_
+        .call_on(1,
+                 [&](Reactor& reactor) {
+                   EXPECT_EQ(&reactor, &Reactor::current());
+                   return *pool_.index() * 10;
+                 })
         .add_callback([&, here](std::size_t ten) {
           EXPECT_EQ(std::this_thread::get_id(), here);
           return ten + *pool_.index();
@@ -340,10 +342,11 @@ TEST_P(ReactorPools, FailTheCallsWhoseResultsHaveNotComeWhenTheyEnd) {
     pool_.call_from_thread(i, [&, i](Reactor&) {
       const auto next = (i + 1) % pool_.size();
       const auto told = pool_.call_on(next, [&, next](Reactor&) { return never[next].deferred(); })
-                            .add_callbacks([](int) {}, [&](const Failure& failure) {
-                              EXPECT_NE(failure.check<NotRunningError>(), nullptr);
-                              ++failed;
-                            });
+                            .add_callbacks([](int) {},
+                                           [&](const Failure& failure) {
+                                             EXPECT_NE(failure.check<NotRunningError>(), nullptr);
+                                             ++failed;
+                                           });
     });
   }
   pool_.start();
@@ -378,7 +381,8 @@ TEST_P(ReactorPools, DeliverWhatIsPublishedToAllReactorsInTheOrderOfEachPublishe
   }
   pool_.start();
   // All have subscribed, then all publish, a few at a time.
-  static_cast<void>(in_reactor(pool_, 0, [&](Reactor&) { return pool_.call_on_all([](Reactor&) {}); }));
+  static_cast<void>(
+      in_reactor(pool_, 0, [&](Reactor&) { return pool_.call_on_all([](Reactor&) {}); }));
   for (int number = 0; number < messages; number += 10) {
     pool_.call_all_from_thread([&, number](Reactor&) {
       for (int i = number; i < number + 10; ++i)
