@@ -51,13 +51,15 @@ void PoolCore::prepare(std::size_t index) {
 // The first one keeps the signals until all others have ended, so that another signal still ends
 // them at once.
 Deferred<void> PoolCore::last_phase(std::size_t index) {
-  members_[index].orderly = true;
-  if (index != 0 || others_running_ == 0) return succeed();
-  return others_have_ended_.emplace().deferred();
+  const bool waits = index == 0 && others_running_ > 0;
+  members_[index].orderly = !waits;
+  return waits ? others_have_ended_.emplace().deferred() : succeed();
 }
 
-void PoolCore::another_has_ended() noexcept {
-  if (others_running_ == 0 && others_have_ended_) std::exchange(others_have_ended_, {})->callback();
+void PoolCore::others_have_ended() noexcept {
+  if (!others_have_ended_) return;
+  members_.front().orderly = true;
+  std::exchange(others_have_ended_, {})->callback();
 }
 
 Reactor& PoolCore::reactor(std::size_t index) const {
@@ -134,10 +136,8 @@ void PoolCore::run(std::size_t index) noexcept {
     const Turn::Scope scope(member.reactor->turn());
     if (alive && !member.orderly) cut_others(index);
     member.door->shut();
-    if (index == 0) {
-      others_running_ = 0;
-      another_has_ended();
-    }
+    // It was cut short: nothing waits for the others any more.
+    if (index == 0) others_have_ended();
   }
   has_ended(index);
 }
@@ -191,7 +191,7 @@ void PoolCore::has_ended(std::size_t index) noexcept {
   if (index != 0 && --others_running_ == 0) {
     try {
       // One that has ended already waits for nobody.
-      static_cast<void>(post(0, [this] { another_has_ended(); }));
+      static_cast<void>(post(0, [this] { others_have_ended(); }));
     } catch (...) {
       log_failure("pool", "The first reactor ends at its deadline", Failure::current());
     }

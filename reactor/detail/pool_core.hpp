@@ -53,7 +53,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     // The way back to it, for the results of its calls in the others.
     std::shared_ptr<ThreadDoor> door = std::make_shared<ThreadDoor>();
     std::thread thread;
-    // Its shutdown came to its last phase. Of its thread.
+    // Its shutdown came to its end. Of its thread.
     bool orderly = false;
   };
 
@@ -63,7 +63,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   void run(std::size_t index) noexcept;
   void died(std::size_t index, const Failure& failure) noexcept;
   void cut_others(std::size_t index) noexcept;
-  void another_has_ended() noexcept;
+  void others_have_ended() noexcept;
   void has_ended(std::size_t index) noexcept;
 
   ReactorPoolOptions options_;

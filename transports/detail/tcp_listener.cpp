@@ -73,6 +73,8 @@ void TcpListener::accept_done(const ErrorCode& error) {
   accepting_ = false;
   if (!listening()) {
     close_socket(*loop_, acceptor_, false);
+    // It may have come before it could be told not to.
+    close_socket(*loop_, accepted_, false);
     return;
   }
   if (error) {
