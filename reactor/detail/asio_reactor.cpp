@@ -7,7 +7,6 @@
 #ifdef __linux__
 #include "../../transports/detail/child_process.hpp"
 #include "../../transports/detail/port_sharing.hpp"
-#include "../../transports/detail/tcp_binding.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #endif
 #include "../../transports/dns_resolver.hpp"
@@ -90,15 +89,6 @@ class AsioReactor final : public BasicReactor
     const bool is_unix = port.address.family() == Address::Family::unix_socket;
     return is_unix ? adopted<UnixListener>(*this, std::move(port), std::move(factory))
                    : adopted<TcpListener>(*loop_, std::move(port), std::move(factory));
-  }
-  [[nodiscard]] PassedPort open_tcp_port(Port port, const ListenOptions& options) const override {
-    // The reactor's own context belongs to its thread.
-    net::io_context context;
-    Tcp::acceptor acceptor(context);
-    auto address = open_port(acceptor, port, options);
-    // What is accepted on Linux inherits it.
-    acceptor.set_option(Tcp::no_delay(true));
-    return {copy_of_port(acceptor.native_handle()), std::move(address)};
   }
   [[nodiscard]] std::shared_ptr<TakingListener> taking_port(
       const Address& host, std::shared_ptr<Factory> factory) override {

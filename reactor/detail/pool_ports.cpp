@@ -5,6 +5,7 @@
 #include "../../framework/logging.hpp"
 #include "../../framework/turn.hpp"
 #include "../../transports/detail/port_sharing.hpp"
+#include "../../transports/detail/tcp_port.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #include "pool_acceptor.hpp"
 #include "pool_core.hpp"
@@ -95,8 +96,11 @@ PortSharing& SharedPorts::sharing(std::size_t index) const {
 }
 
 void SharedPorts::check_usable() const {
-  if (core_.state() != PoolCore::State::ended) return;
-  throw NotRunningError("This pool has ended, so nobody would answer; listen before it does.");
+  if (core_.state() == PoolCore::State::ended) {
+    throw NotRunningError("This pool has ended, so nobody would answer; listen before it does.");
+  }
+  for (std::size_t i = 0; i < core_.size(); ++i)
+    static_cast<void>(sharing(i));
 }
 
 // Calls `f` in that reactor: now where none runs yet, else from its loop. False when it has ended.
@@ -136,7 +140,7 @@ void SharedPorts::listen_tcp(const State& state, Port port, FactoryMaker make_fa
   check_usable();
   const bool apart = state->spread == Spread::by_system;
   if (apart) options.reuse_port = true;
-  auto opened = sharing(0).open_tcp_port(port, options);
+  auto opened = open_tcp_port(port, options);
   state->address = opened.address;
   if (apart) {
     listen_apart(state, std::move(opened), make_factory, options);
@@ -166,7 +170,7 @@ void SharedPorts::listen_apart(const State& state, PassedPort first,
   sockets.push_back(std::move(first));
   // The system chose the port of the first one, perhaps.
   while (sockets.size() < core_.size())
-    sockets.push_back(sharing(sockets.size()).open_tcp_port(state->address.port(), options));
+    sockets.push_back(open_tcp_port(state->address.port(), options));
   for (std::size_t i = 0; i < core_.size(); ++i) {
     set_up(state, i, [this, state, i, make_factory, socket = std::move(sockets[i])]() mutable {
       auto factory = make_factory(core_.reactor(i));

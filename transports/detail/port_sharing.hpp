@@ -25,8 +25,6 @@ class TakingListener : public Listener {
 /// Beside `Reactor`, for pools. Thread: the reactor's, unless it says otherwise.
 class PortSharing {
  public:
-  /// A TCP socket that listens. Thread: any. Errors: AddressInUse, ListenError.
-  [[nodiscard]] virtual PassedPort open_tcp_port(Port port, const ListenOptions& options) const = 0;
   /// A port that accepts for itself.
   [[nodiscard]] virtual std::shared_ptr<Listener> accepting_port(
       PassedPort port, std::shared_ptr<Factory> factory) = 0;
