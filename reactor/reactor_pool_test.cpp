@@ -255,6 +255,7 @@ TEST(ReactorPool, CannotShareAPortAmongReactorsThatCannot) {
 TEST_P(ReactorPools, BringResultsToTheReactorThatAskedForThem) {
   pool_.start();
   const auto told = in_reactor(pool_, 0, [&](Reactor&) {
+    // [call_on]
     const auto here = std::this_thread::get_id();
     return pool_
         .call_on(1,
@@ -266,6 +267,7 @@ TEST_P(ReactorPools, BringResultsToTheReactorThatAskedForThem) {
           EXPECT_EQ(std::this_thread::get_id(), here);
           return ten + *pool_.index();
         });
+    // [call_on]
   });
   EXPECT_EQ(told, 10U);
 }
