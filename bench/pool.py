@@ -3,7 +3,8 @@
 
     bench/pool.py build/release/bench [--rounds 5]
 
-Rounds are interleaved, figures are medians. CPU is what the server's process used."""
+Rounds are interleaved, figures are medians. CPU is what the server's process used, which tells what a
+pool costs also where the load leaves it no core to gain."""
 
 import argparse
 import os
@@ -28,7 +29,7 @@ def cpu_of(process):
 
 
 def run(folder, threads, work, kind, arguments):
-    """The seconds that it took, and how many cores the server used meanwhile."""
+    """The seconds that it took, and those of CPU that the server used."""
     server = subprocess.Popen([folder / "weft_pool_server", "epoll", str(threads), str(work)],
                               stdout=subprocess.PIPE, text=True)
     try:
@@ -37,7 +38,7 @@ def run(folder, threads, work, kind, arguments):
         load = subprocess.run([folder / "load", kind, port, *map(str, arguments)], check=True,
                               stdout=subprocess.PIPE, text=True, timeout=120)
         seconds = float(load.stdout)
-        return seconds, (cpu_of(server.pid) - before) / seconds
+        return seconds, cpu_of(server.pid) - before
     finally:
         server.terminate()
         server.wait()
@@ -49,7 +50,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    print("| | one reactor | two | ratio | cores of the one | of the two |")
+    print("| | one reactor | two | ratio | CPU of the one | of the two |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, work, kind, arguments in SCENARIOS:
         runs = {1: [], 2: []}
@@ -57,11 +58,12 @@ def main():
             for threads, results in runs.items():
                 results.append(run(options.folder, threads, work, kind, arguments))
         seconds = {n: statistics.median(s for s, _ in results) for n, results in runs.items()}
-        cores = {n: statistics.median(c for _, c in results) for n, results in runs.items()}
-        unit = "MB/s" if kind == "bulk" else "messages/s"
+        cpu = {n: statistics.median(c for _, c in results) for n, results in runs.items()}
+        unit, each = ("MB/s", "us/MB") if kind == "bulk" else ("messages/s", "us")
+        costs = {n: f"{cpu[n] / arguments[1] * 1e6:.1f} {each}" for n in runs}
         rates = {n: arguments[1] / seconds[n] for n in runs}
         print(f"| {name} | {rates[1]:,.0f} {unit} | {rates[2]:,.0f} {unit} | "
-              f"{rates[2] / rates[1]:.2f} | {cores[1]:.2f} | {cores[2]:.2f} |", flush=True)
+              f"{rates[2] / rates[1]:.2f} | {costs[1]} | {costs[2]} |", flush=True)
 
 
 if __name__ == "__main__":
