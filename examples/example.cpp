@@ -63,17 +63,33 @@ void Example::add_count(const std::string& name, std::size_t& count, const std::
   app_->add_option(name, count, help)->capture_default_str()->check(CLI::PositiveNumber);
 }
 
-int Example::run(int argc, char** argv, const std::function<void()>& start) {
+// The exit status, where that is all there is to do.
+std::optional<int> Example::parse(int argc, char** argv) {
   try {
     app_->parse(argc, argv);
+    return std::nullopt;
   } catch (const CLI::ParseError& error) {
     return app_->exit(error);
   }
+}
+
+int Example::run(int argc, char** argv, const std::function<void()>& start) {
+  if (const auto status = parse(argc, argv)) return *status;
   reactor_ = weft::make_reactor(reactor_name_);
   start();
   // What has ended already would wait for ever.
   if (!status_) reactor_->run();
   return status_.value_or(0);
+}
+
+int Example::run_pool(int argc, char** argv, const std::size_t& threads,
+                      const std::function<void(weft::ReactorPool&)>& start) {
+  if (const auto status = parse(argc, argv)) return *status;
+  weft::ReactorPoolOptions options;
+  options.reactor = reactor_name_;
+  weft::ReactorPool pool(threads, options);
+  start(pool);
+  return 0;
 }
 
 weft::ListeningPort Example::listen(const std::shared_ptr<weft::Factory>& factory) {

@@ -19,7 +19,7 @@ class App;
 /// --connect.
 class Example {
  public:
-  enum class Role { server, client, datagrams, tool };
+  enum class Role { server, client, datagrams, pool, tool };
   Example(Role role, const std::string& description, weft::Port default_port);
   ~Example();
 
@@ -38,6 +38,10 @@ class Example {
   /// Reads the options, calls `start` and runs the reactor until it is stopped. The exit status.
   int run(int argc, char** argv, const std::function<void()>& start);
 
+  /// The same on a pool of so many reactors, which `start` runs.
+  int run_pool(int argc, char** argv, const std::size_t& threads,
+               const std::function<void(weft::ReactorPool&)>& start);
+
   /// Listens at each --listen, or at --host and --port, and says where. Gives the first port; the
   /// program ends when none of them can bring another connection.
   weft::ListeningPort listen(const std::shared_ptr<weft::Factory>& factory);
@@ -53,6 +57,8 @@ class Example {
   void finish(int status, std::string_view why = "");
 
  private:
+  std::optional<int> parse(int argc, char** argv);
+
   std::unique_ptr<CLI::App> app_;
   std::string host_ = "127.0.0.1";
   std::vector<std::string> listen_to_;

@@ -319,6 +319,25 @@ class Chat(unittest.TestCase):
             self.assertIn("ann: hello\nann: bye\n", ran.stdout)
 
 
+@unittest.skipUnless(sys.platform == "linux", "reactors share a port there")
+class ChatPool(unittest.TestCase):
+    def test_everybody_hears_what_anybody_says_in_whatever_reactor_on_every_loop(self):
+        for reactor in reactors():
+            with self.subTest(reactor=reactor), contextlib.ExitStack() as stack:
+                process, port = stack.enter_context(
+                    serving("chat_pool", "--threads", 2, "--reactor", reactor))
+                members = [stack.enter_context(connect(port)) for _ in range(4)]
+                reads = [stack.enter_context(member.makefile()) for member in members]
+                served = [each.readline().rsplit(" ", 1)[1] for each in reads]
+                self.assertEqual(sorted(served), ["0\n", "0\n", "1\n", "1\n"])
+                for number, member in enumerate(members):
+                    member.sendall(b"it is %d\n" % number)
+                    for each in reads:
+                        self.assertTrue(each.readline().endswith(f": it is {number}\n"))
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(LIMIT), 0)
+
+
 class Feed(unittest.TestCase):
     TRADE = b"\0\x11TWEFT    \0\1\x86\xa0\0\0\0\x64"
 

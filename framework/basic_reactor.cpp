@@ -23,11 +23,13 @@ BasicReactor::BasicReactor() : events_(std::make_unique<detail::SystemEvents>())
 
 BasicReactor::~BasicReactor() = default;
 
+void BasicReactor::refuse_thread_calls() noexcept {
+  const std::lock_guard lock(thread_calls_mutex_);
+  takes_thread_calls_ = false;
+}
+
 void BasicReactor::end() noexcept {
-  {
-    const std::lock_guard lock(thread_calls_mutex_);
-    takes_thread_calls_ = false;
-  }
+  refuse_thread_calls();
   if (thread_pool_ != nullptr) thread_pool_->stop(shutdown_deadline_);
   thread_pool_.reset();
   turn().end_participants();
@@ -58,16 +60,14 @@ void BasicReactor::run() {
       round(std::nullopt);
   } catch (...) {
     // Only the loop's own machinery can throw here; the run ends, and its caller hears why.
+    refuse_thread_calls();
     run_ended();
     turn().release_thread();
     state_ = State::idle;
     throw;
   }
   run_ended();
-  {
-    const std::lock_guard lock(thread_calls_mutex_);
-    takes_thread_calls_ = false;
-  }
+  refuse_thread_calls();
   run_thread_calls();
   turn().release_thread();
   state_ = State::idle;

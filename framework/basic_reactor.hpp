@@ -78,6 +78,7 @@ class BasicReactor : public Reactor {
   void round(std::optional<TimePoint> latest);
   /// True when there were any.
   bool run_thread_calls();
+  void refuse_thread_calls() noexcept;
 
   std::unique_ptr<detail::SystemEvents> events_;
   std::unique_ptr<ThreadPool> thread_pool_;

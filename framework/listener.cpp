@@ -100,6 +100,7 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
     return;
   }
   transport->made_at(where());
+  if (tally_ != nullptr) ++*tally_;
   transport->establish(std::move(protocol), shared_from_this());
 }
 
@@ -118,7 +119,7 @@ void Listener::rest(std::error_code reason) noexcept {
 }
 
 void Listener::connection_closed(StreamTransport& transport) noexcept {
-  open_.erase(&transport);
+  if (open_.erase(&transport) > 0 && tally_ != nullptr) --*tally_;
   check_drained();
 }
 

@@ -10,10 +10,12 @@
 #include "stream_transport.hpp"
 #include "turn.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <system_error>
 #include <unordered_set>
+#include <utility>
 
 namespace weft {
 
@@ -33,6 +35,10 @@ class Listener : public StreamOwner,
   Deferred<void> stopped();
   Deferred<void> drained();
   Deferred<void> close_connections(Duration deadline);
+  /// Counts its open connections in `tally` too, which other threads may read; before the first.
+  void count_in(std::shared_ptr<std::atomic<std::size_t>> tally) noexcept {
+    tally_ = std::move(tally);
+  }
 
   void connection_closed(StreamTransport& transport) noexcept final;
   [[nodiscard]] PendingWork describe() const override;
@@ -70,6 +76,7 @@ class Listener : public StreamOwner,
   detail::HeldContext context_;
   Address address_;
   std::unordered_set<StreamTransport*> open_;
+  std::shared_ptr<std::atomic<std::size_t>> tally_;
   DelayedCall rest_call_;
   detail::WaitingLine<void> waiting_for_stop_;
   detail::WaitingLine<void> waiting_for_drain_;

@@ -6,6 +6,7 @@
 #include "../../transports/detail/tcp_listener.hpp"
 #ifdef __linux__
 #include "../../transports/detail/child_process.hpp"
+#include "../../transports/detail/port_sharing.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #endif
 #include "../../transports/dns_resolver.hpp"
@@ -26,7 +27,12 @@ namespace {
 
 }  // namespace
 
-class AsioReactor final : public BasicReactor {
+class AsioReactor final : public BasicReactor
+#ifdef __linux__
+    ,
+                          public PortSharing
+#endif
+{
  public:
   AsioReactor()
       : loop_(std::make_shared<AsioLoop>(*this)),
@@ -46,7 +52,9 @@ class AsioReactor final : public BasicReactor {
   [[nodiscard]] std::string_view name() const noexcept override {
     return WEFT_STRINGIZE(WEFT_BACKEND);
   }
-  [[nodiscard]] TimePoint now() const override { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] TimePoint now() const override {
+    return std::chrono::steady_clock::now();
+  }
 
   ListeningPort listen_tcp(Port port, std::shared_ptr<Factory> factory,
                            const ListenOptions& options) override {
@@ -77,11 +85,26 @@ class AsioReactor final : public BasicReactor {
   }
 #ifdef __linux__
   ListeningPort adopt_port(Descriptor listening, std::shared_ptr<Factory> factory) override {
+    return ListeningPort(accepting_port(passed_port(listening), std::move(factory)));
+  }
+  [[nodiscard]] std::shared_ptr<Listener> accepting_port(
+      PassedPort port, std::shared_ptr<Factory> factory) override {
     turn().check_thread();
-    auto port = passed_port(listening);
     const bool is_unix = port.address.family() == Address::Family::unix_socket;
     return is_unix ? adopted<UnixListener>(*this, std::move(port), std::move(factory))
                    : adopted<TcpListener>(*loop_, std::move(port), std::move(factory));
+  }
+  [[nodiscard]] std::shared_ptr<TakingListener> taking_port(
+      const Address& host, std::shared_ptr<Factory> factory) override {
+    turn().check_thread();
+    std::shared_ptr<TakingListener> listener;
+    if (host.family() == Address::Family::unix_socket) {
+      listener = std::make_shared<UnixListener>(*this, std::move(factory));
+    } else {
+      listener = std::make_shared<TcpListener>(*loop_, std::move(factory));
+    }
+    listener->take_only(host);
+    return listener;
   }
   std::shared_ptr<DatagramTransport> listen_unix_datagrams(
       std::string path, std::shared_ptr<DatagramProtocol> protocol,
@@ -126,10 +149,11 @@ class AsioReactor final : public BasicReactor {
   }
 #ifdef __linux__
   template <class PortListener, class Owner>
-  ListeningPort adopted(Owner& owner, PassedPort port, std::shared_ptr<Factory> factory) {
+  std::shared_ptr<Listener> adopted(Owner& owner, PassedPort port,
+                                    std::shared_ptr<Factory> factory) {
     auto listener = std::make_shared<PortListener>(owner, std::move(factory));
     listener->adopt(std::move(port));
-    return ListeningPort(std::move(listener));
+    return listener;
   }
 #endif
   void wait(std::optional<TimePoint> until) override {

@@ -5,7 +5,6 @@
 #include "epoll_tcp_transport.hpp"
 #include "tcp_binding.hpp"
 
-#include <cstring>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <system_error>
@@ -28,7 +27,7 @@ Address host_of(int descriptor) {
 }  // namespace
 
 TcpListener::TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory)
-    : Listener(loop.reactor, std::move(factory)), loop_(loop.shared_from_this()) {}
+    : TakingListener(loop.reactor, std::move(factory)), loop_(loop.shared_from_this()) {}
 
 TcpListener::~TcpListener() {
   TcpListener::close_port();
@@ -75,10 +74,7 @@ void TcpListener::ready(std::uint32_t) noexcept {
   const auto self = Listener::shared_from_this();
   const auto error = accept_some(
       descriptor_, [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
-        Tcp::endpoint endpoint;
-        std::memcpy(endpoint.data(), &peer, size);
-        endpoint.resize(size);
-        take(descriptor, endpoint);
+        take_connection(OwnedDescriptor(descriptor), detail::to_address(&peer, size));
         return listening();
       });
   if (!error) return;
@@ -86,15 +82,15 @@ void TcpListener::ready(std::uint32_t) noexcept {
   rest(error);
 }
 
-void TcpListener::take(int descriptor, const Tcp::endpoint& peer) noexcept {
+void TcpListener::take_connection(OwnedDescriptor connection, const Address& peer) noexcept {
   const Turn::Scope scope(*turn());
   rested();
   std::shared_ptr<TcpTransport> transport;
   try {
-    const auto host = one_address_ ? address() : host_of(descriptor);
-    transport = std::make_shared<TcpTransport>(*loop_, descriptor, host, to_address(peer));
+    const auto host = one_address_ ? address() : host_of(connection.get());
+    transport = std::make_shared<TcpTransport>(*loop_, connection.get(), host, peer);
+    static_cast<void>(connection.release());
   } catch (...) {
-    ::close(descriptor);
     log_failure("listener", "A connection could not be taken", Failure::current());
     return;
   }

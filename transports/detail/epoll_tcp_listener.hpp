@@ -1,9 +1,9 @@
 // A TCP port on an epoll set of ours.
 #pragma once
 
-#include "../../framework/listener.hpp"
 #include "asio_loop.hpp"
 #include "passed_port.hpp"
+#include "port_sharing.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -12,7 +12,7 @@ namespace weft::detail::epoll {
 
 /// Asio binds it and then lets go of its descriptor: its own way of accepting costs each connection
 /// two more calls of `epoll_ctl`, and one operation's memory.
-class TcpListener final : public Listener, private Polled {
+class TcpListener final : public TakingListener, private Polled {
  public:
   TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory);
   ~TcpListener() override;
@@ -21,6 +21,7 @@ class TcpListener final : public Listener, private Polled {
   void open(Port port, const ListenOptions& options);
   /// The same with a socket that listens already.
   void adopt(PassedPort port);
+  void take_connection(OwnedDescriptor connection, const Address& peer) noexcept override;
 
  private:
   void ready(std::uint32_t events) noexcept override;
@@ -28,7 +29,6 @@ class TcpListener final : public Listener, private Polled {
   void accept_again() noexcept override;
 
   void begin(Tcp::acceptor& acceptor, Address host);
-  void take(int descriptor, const Tcp::endpoint& peer) noexcept;
   void stop_waiting() noexcept;
 
   std::shared_ptr<AsioLoop> loop_;

@@ -1,5 +1,30 @@
 #include "tcp_binding.hpp"
 
+#ifdef __linux__
+
+#include "tcp_port.hpp"
+
+#include <utility>
+
+namespace weft::detail::WEFT_BACKEND {
+
+Address open_port(Tcp::acceptor& acceptor, Port port, const ListenOptions& options) {
+  auto opened = open_tcp_port(port, options);
+  auto host = opened.address;
+  adopt_port(acceptor, std::move(opened));
+  return host;
+}
+
+void adopt_port(Tcp::acceptor& acceptor, PassedPort port) {
+  const bool v4 = port.address.family() == Address::Family::ipv4;
+  acceptor.assign(v4 ? Tcp::v4() : Tcp::v6(), port.descriptor.get());
+  static_cast<void>(port.descriptor.release());
+}
+
+}  // namespace weft::detail::WEFT_BACKEND
+
+#else
+
 #include "../../framework/error.hpp"
 
 #include <boost/asio/ip/v6_only.hpp>
@@ -77,12 +102,6 @@ Address open_port(Tcp::acceptor& acceptor, Port port, const ListenOptions& optio
   return to_address(host);
 }
 
-#ifdef __linux__
-void adopt_port(Tcp::acceptor& acceptor, PassedPort port) {
-  const bool v4 = port.address.family() == Address::Family::ipv4;
-  acceptor.assign(v4 ? Tcp::v4() : Tcp::v6(), port.descriptor.get());
-  static_cast<void>(port.descriptor.release());
-}
-#endif
-
 }  // namespace weft::detail::WEFT_BACKEND
+
+#endif

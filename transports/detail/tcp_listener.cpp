@@ -9,7 +9,7 @@
 namespace weft::detail::WEFT_BACKEND {
 
 TcpListener::TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory)
-    : Listener(loop.reactor, std::move(factory)),
+    : TcpListenerBase(loop.reactor, std::move(factory)),
       loop_(loop.shared_from_this()),
       acceptor_(loop.io),
       accepted_(loop.io) {}
@@ -25,6 +25,22 @@ void TcpListener::adopt(PassedPort port) {
   auto host = port.address;
   adopt_port(acceptor_, std::move(port));
   begin(std::move(host));
+}
+
+void TcpListener::take_connection(OwnedDescriptor connection, const Address& peer) noexcept {
+  const Turn::Scope scope(*turn());
+  loop_->asio_used();
+  Tcp::socket socket(loop_->io);
+  ErrorCode error;
+  const bool v4 = address().family() == Address::Family::ipv4;
+  socket.assign(v4 ? Tcp::v4() : Tcp::v6(), connection.get(), error);
+  if (error) {
+    log(LogLevel::error, "listener",
+        "A connection could not be taken: " + to_std(error).message() + "; it is closed");
+    return;
+  }
+  static_cast<void>(connection.release());
+  take(std::move(socket), peer);
 }
 #endif
 
@@ -57,6 +73,8 @@ void TcpListener::accept_done(const ErrorCode& error) {
   accepting_ = false;
   if (!listening()) {
     close_socket(*loop_, acceptor_, false);
+    // It may have come before it could be told not to.
+    close_socket(*loop_, accepted_, false);
     return;
   }
   if (error) {
@@ -68,18 +86,19 @@ void TcpListener::accept_done(const ErrorCode& error) {
     return;
   }
   rested();
+  take(std::exchange(accepted_, Tcp::socket(loop_->io)), to_address(peer_));
+  if (listening()) accept_again();
+}
+
+void TcpListener::take(Tcp::socket socket, const Address& peer) noexcept {
   try {
-    Tcp::socket socket = std::exchange(accepted_, Tcp::socket(loop_->io));
     ErrorCode failed;
     prepare_socket(socket, failed);
     // A peer that is gone already shows here, and is nobody's loss.
-    if (!failed) {
-      accepted(std::make_shared<TcpTransport>(*loop_, std::move(socket), to_address(peer_)));
-    }
+    if (!failed) accepted(std::make_shared<TcpTransport>(*loop_, std::move(socket), peer));
   } catch (...) {
     log_failure("listener", "A connection could not be taken", Failure::current());
   }
-  if (listening()) accept_again();
 }
 
 void TcpListener::close_port() noexcept {

@@ -11,13 +11,20 @@
 #include "asio_loop.hpp"
 #ifdef __linux__
 #include "passed_port.hpp"
+#include "port_sharing.hpp"
 #endif
 
 #include <memory>
 
 namespace weft::detail::WEFT_BACKEND {
 
-class TcpListener final : public Listener {
+#ifdef __linux__
+using TcpListenerBase = TakingListener;
+#else
+using TcpListenerBase = Listener;
+#endif
+
+class TcpListener final : public TcpListenerBase {
  public:
   TcpListener(AsioLoop& loop, std::shared_ptr<Factory> factory);
   ~TcpListener() override;
@@ -27,6 +34,7 @@ class TcpListener final : public Listener {
 #ifdef __linux__
   /// The same with a socket that listens already.
   void adopt(PassedPort port);
+  void take_connection(OwnedDescriptor connection, const Address& peer) noexcept override;
 #endif
 
  private:
@@ -35,6 +43,7 @@ class TcpListener final : public Listener {
 
   void begin(Address host);
   void accept_done(const ErrorCode& error);
+  void take(Tcp::socket socket, const Address& peer) noexcept;
   std::shared_ptr<TcpListener> self() {
     return std::static_pointer_cast<TcpListener>(Listener::shared_from_this());
   }

@@ -31,18 +31,24 @@ int connect_at_once(const OwnedDescriptor& socket, const SocketAddress& address)
 
 // ---- listening
 
+OwnedDescriptor open_unix_port(UnixBinding& binding, std::string path,
+                               const UnixListenOptions& options) {
+  auto socket = make_socket();
+  binding.bind(socket.get(), std::move(path), options.mode);
+  const int backlog = options.backlog > 0 ? options.backlog : SOMAXCONN;
+  if (::listen(socket.get(), backlog) != 0) binding.refuse(errno, "try another path.");
+  return socket;
+}
+
 UnixListener::UnixListener(Reactor& reactor, std::shared_ptr<Factory> factory)
-    : Listener(reactor, std::move(factory)), reactor_(reactor) {}
+    : TakingListener(reactor, std::move(factory)), reactor_(reactor) {}
 
 UnixListener::~UnixListener() {
   UnixListener::close_port();
 }
 
 void UnixListener::open(std::string path, const UnixListenOptions& options) {
-  socket_ = make_socket();
-  binding_.bind(socket_.get(), std::move(path), options.mode);
-  const int backlog = options.backlog > 0 ? options.backlog : SOMAXCONN;
-  if (::listen(socket_.get(), backlog) != 0) binding_.refuse(errno, "try another path.");
+  socket_ = open_unix_port(binding_, std::move(path), options);
   begin(binding_.address());
 }
 
@@ -69,7 +75,8 @@ void UnixListener::ready() noexcept {
   const auto self = Listener::shared_from_this();
   const auto error =
       accept_some(socket_.get(), [this](int descriptor, const sockaddr_storage&, socklen_t) {
-        take(descriptor);
+        // Who connects has no name, as a rule, and none that anybody could connect to.
+        take_connection(OwnedDescriptor(descriptor), Address::unix_socket(""));
         return listening();
       });
   if (!error) return;
@@ -77,15 +84,13 @@ void UnixListener::ready() noexcept {
   rest(error);
 }
 
-void UnixListener::take(int descriptor) noexcept {
+void UnixListener::take_connection(OwnedDescriptor connection, const Address& peer) noexcept {
   const Turn::Scope scope(*turn());
   rested();
   std::shared_ptr<DescriptorTransport> transport;
-  OwnedDescriptor owned(descriptor);
   try {
-    // Who connects has no name, as a rule, and none that anybody could connect to.
-    transport = std::make_shared<DescriptorTransport>(reactor_, UsedDescriptor(std::move(owned)),
-                                                      address(), Address::unix_socket(""));
+    transport = std::make_shared<DescriptorTransport>(
+        reactor_, UsedDescriptor(std::move(connection)), address(), peer);
   } catch (...) {
     log_failure("listener", "A connection could not be taken", Failure::current());
     return;

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "../../framework/connect_attempt.hpp"
-#include "../../framework/listener.hpp"
 #include "../../framework/reactor.hpp"
 #include "owned_descriptor.hpp"
 #include "passed_port.hpp"
+#include "port_sharing.hpp"
 #include "unix_binding.hpp"
 
 #include <memory>
@@ -13,9 +13,14 @@
 
 namespace weft::detail {
 
+/// A socket that listens at `path`, which `binding` has from now on. Errors: AddressInUse,
+/// ListenError, InvalidArgument.
+OwnedDescriptor open_unix_port(UnixBinding& binding, std::string path,
+                               const UnixListenOptions& options);
+
 /// A port at a path, or at an abstract name, which begins with NUL. The file and the lock beside it
 /// are removed when the port is closed.
-class UnixListener final : public Listener {
+class UnixListener final : public TakingListener {
  public:
   UnixListener(Reactor& reactor, std::shared_ptr<Factory> factory);
   ~UnixListener() override;
@@ -24,6 +29,7 @@ class UnixListener final : public Listener {
   void open(std::string path, const UnixListenOptions& options);
   /// Takes a socket that listens already; the file, where there is one, stays another's.
   void adopt(PassedPort port);
+  void take_connection(OwnedDescriptor connection, const Address& peer) noexcept override;
 
  private:
   void close_port() noexcept override;
@@ -31,7 +37,6 @@ class UnixListener final : public Listener {
 
   void begin(Address address);
   void ready() noexcept;
-  void take(int descriptor) noexcept;
 
   Reactor& reactor_;
   UnixBinding binding_;
