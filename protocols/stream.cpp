@@ -79,6 +79,7 @@ Deferred<std::string> Stream::read_all(std::size_t max_bytes, SourceLocation whe
 // The promise fails with CancelledError as it goes.
 void Stream::cancel_read() noexcept {
   const auto cancelled = std::exchange(waiting_, std::monostate());
+  hold_back();
 }
 
 void Stream::answer(Outcome<Piece> outcome) {
@@ -195,7 +196,7 @@ Outcome<Stream::Piece> Stream::take(std::size_t count, std::size_t skipped) {
 void Stream::empty_buffer() noexcept {
   taken_ = 0;
   buffer_.clear();
-  if (buffer_.capacity() > max_idle_buffer) buffer_ = std::string();
+  if (buffer_.capacity() > max_idle_buffer) std::string().swap(buffer_);
 }
 
 void Stream::keep(BytesView data) {
