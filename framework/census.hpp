@@ -17,6 +17,8 @@ struct Census {
   std::atomic<std::int64_t> abandoned_timers{0};
   /// Failures that nobody handled, ever.
   std::atomic<std::int64_t> unhandled_failures{0};
+  /// Tasks that were dropped before anybody awaited them, ever.
+  std::atomic<std::int64_t> unawaited_tasks{0};
 };
 
 [[nodiscard]] Census& census() noexcept;

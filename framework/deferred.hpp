@@ -23,6 +23,10 @@ template <class T, class State>
 class Input;
 template <class Result>
 class Combination;
+template <class T>
+class TaskCell;
+template <class T, bool as_result>
+class DeferredAwaiter;
 }  // namespace detail
 
 /// Cancels a deferred that somebody else reads; see `Deferred::canceller`.
@@ -161,6 +165,10 @@ class [[nodiscard]] Deferred {
   friend class detail::Input;
   template <class>
   friend class detail::Combination;
+  template <class>
+  friend class detail::TaskCell;
+  template <class, bool>
+  friend class detail::DeferredAwaiter;
 
   /// Takes over a reference to the cell.
   explicit Deferred(detail::Cell<T>* cell) noexcept : held_(cell) { cell->reader_came(); }
@@ -319,16 +327,20 @@ Deferred<T> fail(Failure failure) {
 template <class F, class... Args>
 auto maybe_deferred(F&& f, Args&&... args) {
   using U = detail::ReturnedValue<std::invoke_result_t<F, Args...>>;
-  return detail::call_stage<Deferred<U>, U>(SourceLocation(), f, std::forward<Args>(args)...);
+  return detail::call_stage<Deferred<U>, U>(SourceLocation(), std::forward<F>(f),
+                                            std::forward<Args>(args)...);
 }
 
 namespace detail {
 
 template <class C, class U, class F, class... Args>
-C call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept {
-  using R = std::invoke_result_t<F&, Args...>;
+C call_stage(const SourceLocation& where, F&& callback, Args&&... args) noexcept {
+  using R = std::invoke_result_t<std::remove_reference_t<F>&, Args...>;
   try {
-    if constexpr (is_deferred<std::remove_cvref_t<R>>) {
+    if constexpr (is_task<std::remove_cvref_t<R>>) {
+      return Returned<std::remove_cvref_t<R>>::begin(std::forward<F>(callback),
+                                                     std::forward<Args>(args)...);
+    } else if constexpr (is_deferred<std::remove_cvref_t<R>>) {
       return std::invoke(callback, std::forward<Args>(args)...);
     } else if constexpr (std::is_void_v<R>) {
       std::invoke(callback, std::forward<Args>(args)...);

@@ -109,11 +109,17 @@ class Reactor : public Clock {
   /// Thread: any. False when the reactor is ending and the call will never be made.
   virtual bool call_from_thread(Callback callback) = 0;
 
-  /// Has `f()` called in that phase; it may return a Deferred<void>, which the phase waits for.
+  /// Has `f()` called in that phase; it may return a Deferred<void> or a Task<void>, which the
+  /// phase waits for.
   template <class F>
   TriggerId add_system_event_trigger(Phase phase, SystemEvent event, F f) {
-    if constexpr (std::is_same_v<std::invoke_result_t<F&>, Deferred<void>>) {
+    using R = std::remove_cvref_t<std::invoke_result_t<F&>>;
+    if constexpr (std::is_same_v<R, Deferred<void>>) {
       return add_trigger(phase, event, Trigger(std::move(f)));
+    } else if constexpr (detail::is_task<R>) {
+      return add_trigger(phase, event, Trigger([f = std::move(f)]() mutable -> Deferred<void> {
+                           return maybe_deferred(std::move(f));
+                         }));
     } else {
       return add_trigger(phase, event, Trigger([f = std::move(f)]() mutable {
                            f();

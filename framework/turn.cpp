@@ -1,5 +1,6 @@
 #include "turn.hpp"
 
+#include "coroutines/detail/task_run.hpp"
 #include "error.hpp"
 #include "logging.hpp"
 
@@ -36,6 +37,7 @@ Turn::Participant::~Participant() {
 
 Turn::~Turn() {
   end_participants();
+  detail::TaskRun::left_behind(*this);
   while (participants_ != nullptr) {
     participants_->turn_ = nullptr;
     participants_ = participants_->next_;

@@ -12,6 +12,10 @@ namespace weft {
 
 class Reactor;
 
+namespace detail {
+class TaskRun;
+}
+
 /// Every callback into user code (protocol, timer, deferred, thread call) is entered through
 /// `enter`. When the outermost one returns, the turn is over: what it wrote is flushed, and what it
 /// let go of is destroyed. Each clock has one, and all that belongs to that clock's loop shares it.
@@ -139,6 +143,7 @@ class Turn {
   [[nodiscard]] static Turn* current() noexcept { return current_; }
 
  private:
+  friend class detail::TaskRun;
   static void report(std::string_view what, const Failure& failure) noexcept;
   [[noreturn]] static void refuse_thread();
   void flush_all() noexcept;
@@ -158,6 +163,8 @@ class Turn {
   std::shared_ptr<Participant> first_to_wake_;
   Participant* last_to_wake_ = nullptr;
   std::vector<std::shared_ptr<void>> released_;
+  // The tasks that began in this loop and have not ended.
+  detail::TaskRun* tasks_ = nullptr;
 };
 
 }  // namespace weft

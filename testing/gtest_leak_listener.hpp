@@ -15,8 +15,8 @@ namespace weft::testing {
 
 /// After each test that passed so far, looks for connections whose `connection_lost` was not
 /// called, watched descriptors, calls that were still scheduled when their clock ended, failures
-/// that nobody handled, and, on Linux, open descriptors. A test that means to leave something takes
-/// it off the census: `census().unhandled_failures -= 1`.
+/// that nobody handled, tasks that nobody awaited, and, on Linux, open descriptors. A test that
+/// means to leave something takes it off the census: `census().unhandled_failures -= 1`.
 ///
 ///     ::testing::UnitTest::GetInstance()->listeners().Append(new weft::testing::LeakListener);
 class LeakListener : public ::testing::EmptyTestEventListener {
@@ -43,6 +43,9 @@ class LeakListener : public ::testing::EmptyTestEventListener {
         "calls that their clock will never make; cancel them");
     add(left, now.unhandled_failures - before_.unhandled_failures,
         "failures that nobody handled; give their deferreds an errback, or read their results");
+    add(left, now.unawaited_tasks - before_.unawaited_tasks,
+        "tasks that were dropped before they began; co_await them, or give them to "
+        "ensure_deferred");
     add(left, now.descriptors - before_.descriptors, "open descriptors; close them");
     return left;
   }
@@ -53,11 +56,12 @@ class LeakListener : public ::testing::EmptyTestEventListener {
     std::int64_t watches = 0;
     std::int64_t abandoned_timers = 0;
     std::int64_t unhandled_failures = 0;
+    std::int64_t unawaited_tasks = 0;
     std::int64_t descriptors = 0;
   };
   static Counts count() {
-    return {census().connections, census().watches, census().abandoned_timers,
-            census().unhandled_failures, open_descriptors()};
+    return {census().connections,        census().watches,         census().abandoned_timers,
+            census().unhandled_failures, census().unawaited_tasks, open_descriptors()};
   }
   static std::int64_t open_descriptors() {
     std::int64_t number = 0;

@@ -77,7 +77,11 @@ void CellBase::report_unhandled() noexcept {
   if (unhandled == nullptr) return;
   // Whoever cancels and drops has seen it coming.
   if (cancelled_ && unhandled->check<CancelledError>() != nullptr) return;
-  report_unhandled_failure(*unhandled, where_);
+  tell_unhandled(*unhandled);
+}
+
+void CellBase::tell_unhandled(const Failure& failure) noexcept {
+  report_unhandled_failure(failure, where_);
 }
 
 void report_unhandled_failure(const Failure& failure, const SourceLocation& where) noexcept {

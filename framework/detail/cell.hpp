@@ -53,6 +53,8 @@ class CellBase {
   /// stack.
   void cancel_soon() noexcept;
   void reader_came() noexcept { has_reader_ = true; }
+  /// What this waits for, or null.
+  [[nodiscard]] const CellBase* source() const noexcept { return source_; }
   /// Nobody will read the result any more: a failure is reported, now or when it comes.
   void reader_left() noexcept {
     has_reader_ = false;
@@ -75,6 +77,8 @@ class CellBase {
   virtual void advance(CellBase& source) noexcept = 0;
   /// The chain is cancelled and this is its beginning.
   virtual void cancel_origin() noexcept {}
+  /// Nobody handled `failure`, which the cell holds.
+  virtual void tell_unhandled(const Failure& failure) noexcept;
   /// The failure that the cell holds, or null.
   [[nodiscard]] virtual const Failure* failure() const noexcept = 0;
 

@@ -3,7 +3,8 @@
 namespace weft::detail {
 
 // Gives the spare memory back when the thread ends.
-struct SpareMemory::Sweeper {
+template <std::size_t grain, std::size_t classes>
+struct SpareLists<grain, classes>::Sweeper {
   Sweeper() noexcept { spare_.keeping = Keeping::on; }
   Sweeper(const Sweeper&) = delete;
   Sweeper& operator=(const Sweeper&) = delete;
@@ -16,11 +17,15 @@ struct SpareMemory::Sweeper {
   }
 };
 
-bool SpareMemory::begin_keeping() noexcept {
+template <std::size_t grain, std::size_t classes>
+bool SpareLists<grain, classes>::begin_keeping() noexcept {
   if (spare_.keeping == Keeping::not_yet) {
     static thread_local const Sweeper sweeper;
   }
   return spare_.keeping == Keeping::on;
 }
+
+template bool SpareMemory::begin_keeping() noexcept;
+template bool FrameMemory::begin_keeping() noexcept;
 
 }  // namespace weft::detail

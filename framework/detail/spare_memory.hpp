@@ -9,9 +9,11 @@
 
 namespace weft::detail {
 
-/// Free lists by size, one set a thread. All comes from operator new and may go back to operator
-/// delete. Everything here is inline, since the sizes are known where it is called.
-class SpareMemory {
+/// Free lists by size, one set a thread: of sizes up to `classes` times `grain`. All comes from
+/// operator new and may go back to operator delete. Everything here is inline, since the sizes are
+/// known where it is called.
+template <std::size_t grain, std::size_t classes>
+class SpareLists {
  public:
   static void* take(std::size_t size) {
     const auto index = (size - 1) / grain;
@@ -39,11 +41,8 @@ class SpareMemory {
   // Memory goes back at once, so that the sanitizer sees what is used too late.
   static constexpr std::size_t max_spare = 0;
 #else
-  static constexpr std::size_t max_spare = 256;
+  static constexpr std::size_t max_spare = 256 * 32 / grain;
 #endif
-  static constexpr std::size_t grain = 32;
-  static constexpr std::size_t classes = 8;
-
   struct Piece {
     Piece* next;
   };
@@ -64,5 +63,10 @@ class SpareMemory {
 
   static inline constinit thread_local Spare spare_{};
 };
+
+/// For results that are not there yet.
+using SpareMemory = SpareLists<32, 8>;
+/// For coroutine frames, of up to 2 KiB.
+using FrameMemory = SpareLists<128, 16>;
 
 }  // namespace weft::detail

@@ -37,6 +37,10 @@ inline constexpr bool is_deferred = false;
 template <class R>
 inline constexpr bool is_deferred<Deferred<R>> = true;
 
+/// Whether an R is a task, for which Returned has `begin(callback, args...)`.
+template <class R>
+inline constexpr bool is_task = false;
+
 /// What the callback of a stage on a T gives; a void T calls it without arguments.
 template <class F, class T>
 struct CallbackResult : std::invoke_result<F&, T> {};
@@ -49,9 +53,10 @@ template <class U, class... R>
 using Continuation =
     std::conditional_t<(is_deferred<std::remove_cvref_t<R>> || ...), Deferred<U>, Outcome<U>>;
 
-/// Calls `callback`, which was added at `where`, and gives what it returned, or threw, as a C.
+/// Calls `callback`, which was added at `where`, and gives what it returned, or threw, as a C. A
+/// callback that is given as an rvalue is not called again.
 template <class C, class U, class F, class... Args>
-C call_stage(const SourceLocation& where, F& callback, Args&&... args) noexcept;
+C call_stage(const SourceLocation& where, F&& callback, Args&&... args) noexcept;
 
 // ---- the four kinds of stages, as functions from what came to what goes on
 
@@ -63,9 +68,9 @@ struct OnSuccess {
     using C = Continuation<U, typename CallbackResult<F, T>::type>;
     if (!outcome.succeeded()) return C(Outcome<U>(outcome.failure()));
     if constexpr (std::is_void_v<T>) {
-      return call_stage<C, U>(where, callback);
+      return call_stage<C, U>(where, std::move(callback));
     } else {
-      return call_stage<C, U>(where, callback, std::move(outcome).value());
+      return call_stage<C, U>(where, std::move(callback), std::move(outcome).value());
     }
   }
 };
@@ -88,14 +93,14 @@ struct OnFailure {
     if (outcome.succeeded()) return C(std::move(outcome));
     const Failure failure = outcome.failure();
     if constexpr (std::is_void_v<E>) {
-      return call_stage<C, U>(where, callback, failure);
+      return call_stage<C, U>(where, std::move(callback), failure);
     } else {
       const E* const error = failure.check<E>();
       if (error == nullptr) return C(std::move(outcome));
       if constexpr (takes_error) {
-        return call_stage<C, U>(where, callback, *error);
+        return call_stage<C, U>(where, std::move(callback), *error);
       } else {
-        return call_stage<C, U>(where, callback, failure);
+        return call_stage<C, U>(where, std::move(callback), failure);
       }
     }
   }
@@ -111,12 +116,12 @@ struct OnEither {
                            std::invoke_result_t<G&, const Failure&>>;
     if (!outcome.succeeded()) {
       const Failure failure = outcome.failure();
-      return call_stage<C, U>(where, on_failure, failure);
+      return call_stage<C, U>(where, std::move(on_failure), failure);
     }
     if constexpr (std::is_void_v<T>) {
-      return call_stage<C, U>(where, on_success);
+      return call_stage<C, U>(where, std::move(on_success));
     } else {
-      return call_stage<C, U>(where, on_success, std::move(outcome).value());
+      return call_stage<C, U>(where, std::move(on_success), std::move(outcome).value());
     }
   }
 };
@@ -127,7 +132,7 @@ struct OnBoth {
   template <class U, class T>
   auto run(Outcome<T>&& outcome, const SourceLocation& where) noexcept {
     using C = Continuation<U, std::invoke_result_t<F&, Outcome<T>>>;
-    return call_stage<C, U>(where, callback, std::move(outcome));
+    return call_stage<C, U>(where, std::move(callback), std::move(outcome));
   }
 };
 
