@@ -16,11 +16,26 @@ constexpr std::size_t max_idle_buffer = 2 * 1024;
 Stream::Stream(std::size_t max_buffered)
     : max_buffered_(max_buffered), high_water_(StreamTransport::default_high_water) {}
 
-Stream::~Stream() = default;
+Stream::~Stream() {
+  // With a result its canceller goes, which knows this stream.
+  drop_unwanted_read();
+}
 
 // ---- reading
 
-void Stream::check_not_reading() const {
+bool Stream::awaited() const noexcept {
+  if (const auto* const piece = std::get_if<Promise<Piece>>(&waiting_)) return piece->wanted();
+  const auto* const bytes = std::get_if<Promise<std::string>>(&waiting_);
+  return bytes != nullptr && bytes->wanted();
+}
+
+// A read that nobody waits for any more takes no bytes.
+void Stream::drop_unwanted_read() {
+  if (waiting() && !awaited()) answer(Piece(std::in_place));
+}
+
+void Stream::check_not_reading() {
+  drop_unwanted_read();
   if (!waiting()) return;
   throw AlreadyReadingError("A read of the stream from " + transport().peer().text() +
                             " waits already; a stream has one reader.");
@@ -218,6 +233,7 @@ void Stream::release_hold() {
 }
 
 void Stream::data_received(BytesView data) {
+  drop_unwanted_read();
   if (waiting() && kind_ == Kind::some && available() == 0) {
     // The usual case is copied once.
     const auto piece = data.first(limit_);

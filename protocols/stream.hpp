@@ -136,7 +136,9 @@ class Stream : public Protocol {
 
   template <class T>
   Deferred<T> read(Kind kind, std::size_t limit, SourceLocation where);
-  void check_not_reading() const;
+  void check_not_reading();
+  void drop_unwanted_read();
+  [[nodiscard]] bool awaited() const noexcept;
   [[nodiscard]] bool waiting() const noexcept { return waiting_.index() != 0; }
   void cancel_read() noexcept;
   void answer(Outcome<Piece> outcome);

@@ -96,6 +96,14 @@ bool TaskRun::drive() noexcept {
   return ended_;
 }
 
+void TaskRun::unwind() noexcept {
+  for (TaskFrame* frame = innermost_; frame != nullptr;) {
+    TaskFrame* const awaiting = std::exchange(frame->awaiter_, nullptr);
+    if (!frame->kept_) frame->destroy();
+    frame = awaiting;
+  }
+}
+
 void TaskRun::raise(const Failure& failure) {
   raised_.emplace(Raised{failure.exception(), failure});
   std::rethrow_exception(raised_->thrown);

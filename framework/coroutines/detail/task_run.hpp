@@ -47,6 +47,8 @@ class TaskFrame {
   /// It only keeps what another needs, and is not listed.
   [[nodiscard]] bool hidden() const noexcept { return hidden_; }
   void hide() noexcept { hidden_ = true; }
+  /// Not whoever awaits it destroys it, but somebody else.
+  void keep() noexcept { kept_ = true; }
 
   /// Destroys the frame; the frames that are destroyed with it are not destroyed inside each other
   /// without bound.
@@ -79,6 +81,7 @@ class TaskFrame {
   SourceLocation awaits_at_;
   std::unique_ptr<std::string> name_;
   bool hidden_ = false;
+  bool kept_ = false;
 };
 
 /// A task that was begun by itself, and those that it awaits: a stack of frames, of which the
@@ -152,6 +155,8 @@ class TaskRun {
   }
   /// It was cancelled while it ran: its next wait is.
   void keep_cancellation() noexcept { cancel_next_wait_ = true; }
+  /// Destroys the frames where they wait, each before the one that awaits it.
+  void unwind() noexcept;
   /// It has ended, and is listed no more.
   void leave_list() noexcept;
 
