@@ -84,6 +84,8 @@ void CellBase::abandon() noexcept {
     cell->release();
     cell = source;
   }
+  // Nobody waits for the operation that the chain began with.
+  cell->cancel();
   cell->release();
 }
 

@@ -57,7 +57,7 @@ class CellBase {
   /// takes no stack.
   void cancel_soon() noexcept;
   /// Takes apart the chain that ends here, and runs none of it: what waits is destroyed where it
-  /// waits. Whoever calls holds a reference.
+  /// waits. Then cancels what it began with. Whoever calls holds a reference.
   void abandon() noexcept;
   void reader_came() noexcept { has_reader_ = true; }
   /// What this waits for, or null.
