@@ -5,6 +5,7 @@
 #include "clock.hpp"
 #include "detail/held_result.hpp"
 #include "detail/stage.hpp"
+#include "detail/timeout_cell.hpp"
 #include "failure.hpp"
 #include "outcome.hpp"
 
@@ -27,6 +28,10 @@ template <class T>
 class TaskCell;
 template <class T, bool as_result>
 class DeferredAwaiter;
+/// `Deferred::limit`, for what is built upon it.
+template <class D, class U, class Pass, class TimedOut>
+Deferred<U> limit(D deferred, Clock& clock, Duration timeout, Pass pass, TimedOut timed_out,
+                  SourceLocation where);
 }  // namespace detail
 
 /// Cancels a deferred that somebody else reads; see `Deferred::canceller`.
@@ -124,7 +129,8 @@ class [[nodiscard]] Deferred {
   /// Two readers of one result. Cancelling both cancels what they wait for.
   [[nodiscard]] std::pair<Deferred<T>, Deferred<T>> fork(
       SourceLocation where = SourceLocation::current()) &&;
-  /// Cancels after `timeout`, and then turns the CancelledError into a TimeoutError.
+  /// Cancels after `timeout`, and then turns the CancelledError into a TimeoutError; one that comes
+  /// of cancelling from outside stays. Errors: InvalidArgument for a negative time.
   Deferred<T> add_timeout(Clock& clock, Duration timeout,
                           SourceLocation where = SourceLocation::current()) &&;
 
@@ -133,6 +139,13 @@ class [[nodiscard]] Deferred {
   /// is cancelled as it begins. Nothing happens when the result is there.
   void cancel() noexcept {
     if (auto* const cell = held_.cell()) cell->cancel();
+  }
+  /// Cancels, and consumes this. What has not ended then is destroyed where it waits: no callback
+  /// of the chain and no task that it waits for runs after this, but one that calls it.
+  void abandon() noexcept {
+    cancel();
+    if (auto* const cell = held_.cell(); cell != nullptr && !cell->ready()) cell->abandon();
+    if (!held_.empty()) leave();
   }
   /// Cancels this deferred even after it was handed on to its reader.
   [[nodiscard]] Canceller canceller() const noexcept { return Canceller(held_.cell()); }
@@ -169,6 +182,9 @@ class [[nodiscard]] Deferred {
   friend class detail::TaskCell;
   template <class, bool>
   friend class detail::DeferredAwaiter;
+  template <class D, class U, class Pass, class TimedOut>
+  friend Deferred<U> detail::limit(D deferred, Clock& clock, Duration timeout, Pass pass,
+                                   TimedOut timed_out, SourceLocation where);
 
   /// Takes over a reference to the cell.
   explicit Deferred(detail::Cell<T>* cell) noexcept : held_(cell) { cell->reader_came(); }
@@ -200,6 +216,25 @@ class [[nodiscard]] Deferred {
     if (cell == nullptr || !cell->ready()) return;
     held_ = detail::HeldResult<T>(cell->take());
     cell->release();
+  }
+
+  /// The same result as a U by `pass(Outcome<T>&&)`, or `timed_out()`; see TimeoutCell.
+  template <class U, class Pass, class TimedOut>
+  Deferred<U> limit(Clock& clock, Duration timeout, Pass pass, TimedOut timed_out,
+                    SourceLocation where) {
+    settle();
+    if (auto* const outcome = held_.outcome()) {
+      Deferred<U> passed(pass(std::move(*outcome)));
+      held_.clear();
+      return passed;
+    }
+    if (held_.empty()) detail::refuse_consumed();
+    auto* const cell =
+        new detail::TimeoutCell<T, U, Pass, TimedOut>(std::move(pass), std::move(timed_out), where);
+    Deferred<U> limited(static_cast<detail::Cell<U>*>(cell));
+    cell->begin(clock, timeout);
+    feed(*cell);
+    return limited;
   }
 
   template <class U, class Step>
@@ -295,6 +330,8 @@ class [[nodiscard]] Promise {
   void errback(Failure failure) { cell_->fire(Outcome<T>(std::move(failure))); }
   /// Fires with either. Errors: AlreadyCalledError.
   void fire(Outcome<T> outcome) { cell_->fire(std::move(outcome)); }
+  /// Whether somebody has its deferred, or waits for it.
+  [[nodiscard]] bool wanted() const noexcept { return !given_ || cell_->wanted(); }
   /// Whether it has a result, be it that it was cancelled.
   [[nodiscard]] bool fired() const noexcept { return cell_->has_fired(); }
 
@@ -364,13 +401,13 @@ struct Fork {
   int cancelled_branches = 0;
 };
 
-[[nodiscard]] bool is_cancellation(const Failure& failure) noexcept;
-[[nodiscard]] Failure timeout_failure(Duration timeout, const SourceLocation& where);
+[[nodiscard]] Failure timeout_failure(Duration timeout, const SourceLocation& where) noexcept;
 
-struct Timeout {
-  DelayedCall call;
-  bool passed = false;
-};
+template <class D, class U, class Pass, class TimedOut>
+Deferred<U> limit(D deferred, Clock& clock, Duration timeout, Pass pass, TimedOut timed_out,
+                  SourceLocation where) {
+  return deferred.template limit<U>(clock, timeout, std::move(pass), std::move(timed_out), where);
+}
 
 }  // namespace detail
 
@@ -398,24 +435,10 @@ std::pair<Deferred<T>, Deferred<T>> Deferred<T>::fork(SourceLocation where) && {
 
 template <class T>
 Deferred<T> Deferred<T>::add_timeout(Clock& clock, Duration timeout, SourceLocation where) && {
-  auto state = std::make_shared<detail::Timeout>();
-  auto guarded = std::move(*this).add_both(
-      [state, timeout, where](Outcome<T> outcome) -> Outcome<T> {
-        state->call.cancel_if_active();
-        if (outcome || !state->passed || !detail::is_cancellation(outcome.failure()))
-          return outcome;
-        return detail::timeout_failure(timeout, where);
-      },
+  return limit<T>(
+      clock, timeout, [](Outcome<T>&& outcome) noexcept { return std::move(outcome); },
+      [timeout, where]() noexcept { return Outcome<T>(detail::timeout_failure(timeout, where)); },
       where);
-  if (guarded.ready()) return guarded;
-  state->call = clock.call_later(
-      timeout,
-      [weak = std::weak_ptr(state), target = guarded.canceller()]() mutable {
-        if (const auto pending = weak.lock()) pending->passed = true;
-        target.cancel();
-      },
-      where);
-  return guarded;
 }
 
 }  // namespace weft

@@ -1,10 +1,11 @@
 // The servers of the race on weft:
-// weft_server REACTOR echo | lines | publish | forward PORT | tls FILE. Prints its port.
+// weft_server REACTOR echo | stream | lines | publish | forward PORT | tls FILE. Prints its port.
 #include <weft/framework/bytes.hpp>
 #include <weft/framework/factory.hpp>
 #include <weft/framework/transport.hpp>
 #include <weft/protocols/line_receiver.hpp>
 #include <weft/protocols/port_forwarder.hpp>
+#include <weft/protocols/stream_server.hpp>
 #include <weft/reactor/make_reactor.hpp>
 #include <weft/transports/tls.hpp>
 
@@ -22,6 +23,12 @@ class Echo final : public weft::Protocol {
   void pause_writing() override { transport().pause_producing(); }
   void resume_writing() override { transport().resume_producing(); }
 };
+
+// The same as a coroutine.
+weft::Task<void> echo(weft::Stream& stream) {
+  while (const auto data = co_await stream.read_some())
+    co_await stream.write(*data);
+}
 
 class Lines final : public weft::LineReceiver {
   void line_received(std::string_view line) override { send_line(line); }
@@ -54,6 +61,8 @@ int main(int argc, char** argv) {
   std::shared_ptr<weft::Factory> factory;
   if (mode == "lines") {
     factory = weft::factory_for<Lines>();
+  } else if (mode == "stream") {
+    factory = weft::stream_server(echo);
   } else if (mode == "publish") {
     factory = weft::factory_for<Subscriber>(std::ref(everyone));
   } else if (mode == "forward") {

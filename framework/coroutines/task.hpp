@@ -41,6 +41,11 @@ class [[nodiscard]] Task {
     promise_->set_name(std::move(name));
     return std::move(*this);
   }
+  /// Its name, or its function. Errors: AlreadyCalledError once it was awaited or begun.
+  [[nodiscard]] std::string name() const {
+    if (promise_ == nullptr) detail::refuse_consumed_task();
+    return detail::name_of(*promise_);
+  }
   /// False once it was awaited, begun or moved away.
   [[nodiscard]] bool valid() const noexcept { return promise_ != nullptr; }
 

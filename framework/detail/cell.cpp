@@ -65,6 +65,23 @@ void CellBase::cancel_soon() noexcept {
   }
 }
 
+void CellBase::abandon() noexcept {
+  CellBase* cell = this;
+  cell->retain();
+  while (CellBase* const source = std::exchange(cell->source_, nullptr)) {
+    source->retain();
+    source->consumer_ = nullptr;
+    cell->discard();
+    // The link's reference, and ours.
+    cell->release();
+    cell->release();
+    cell = source;
+  }
+  // Nobody waits for the operation that the chain began with.
+  cell->cancel();
+  cell->release();
+}
+
 void CellBase::report_unhandled() noexcept {
   const Failure* const unhandled = failure();
   if (unhandled == nullptr) return;
@@ -122,11 +139,15 @@ bool is_cancellation(const Failure& failure) noexcept {
   return failure.check<CancelledError>() != nullptr;
 }
 
-Failure timeout_failure(Duration timeout, const SourceLocation& where) {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
-  return Failure(TimeoutError("No result came within " + std::to_string(milliseconds.count()) +
-                              " ms; the operation was cancelled."),
-                 where);
+Failure timeout_failure(Duration timeout, const SourceLocation& where) noexcept {
+  try {
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+    return Failure(TimeoutError("No result came within " + std::to_string(milliseconds.count()) +
+                                " ms; the operation was cancelled."),
+                   where);
+  } catch (...) {
+    return Failure::current();
+  }
 }
 
 void refuse_second_fire(const SourceLocation& where) {

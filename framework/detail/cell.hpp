@@ -49,9 +49,16 @@ class CellBase {
   void propagate() noexcept;
   /// Cancels what this cell waits for in the end.
   void cancel() noexcept;
-  /// The same, but not inside a cancellation that goes on: one that leads to the next takes no
-  /// stack.
+  /// Cancels what this cell waits for, without counting as cancelled itself.
+  void cancel_source() noexcept {
+    if (source_ != nullptr) source_->cancel();
+  }
+  /// The same as `cancel`, but not inside a cancellation that goes on: one that leads to the next
+  /// takes no stack.
   void cancel_soon() noexcept;
+  /// Takes apart the chain that ends here, and runs none of it: what waits is destroyed where it
+  /// waits. Then cancels what it began with. Whoever calls holds a reference.
+  void abandon() noexcept;
   void reader_came() noexcept { has_reader_ = true; }
   /// What this waits for, or null.
   [[nodiscard]] const CellBase* source() const noexcept { return source_; }
@@ -77,6 +84,8 @@ class CellBase {
   virtual void advance(CellBase& source) noexcept = 0;
   /// The chain is cancelled and this is its beginning.
   virtual void cancel_origin() noexcept {}
+  /// It will neither be advanced nor read: lets go of what would go on without it.
+  virtual void discard() noexcept {}
   /// Nobody handled `failure`, which the cell holds.
   virtual void tell_unhandled(const Failure& failure) noexcept;
   /// The failure that the cell holds, or null.

@@ -90,6 +90,10 @@ class TaskCell final : public Cell<T>, private TaskRun {
   void advance(CellBase&) noexcept override {
     if (this->wake()) conclude();
   }
+  void discard() noexcept override {
+    if (std::exchange(root_, nullptr) == nullptr) return;
+    this->unwind();
+  }
   void cancel_origin() noexcept override { this->keep_cancellation(); }
   void tell_unhandled(const Failure& failure) noexcept override {
     report_failed_task(name_.get(), made_, this->where(), failure);

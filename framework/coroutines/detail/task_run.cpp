@@ -97,6 +97,19 @@ bool TaskRun::drive() noexcept {
   return ended_;
 }
 
+void TaskRun::unwind() noexcept {
+  leave_list();
+  {
+    const ContextSwitch inside(context_);
+    for (TaskFrame* frame = innermost_; frame != nullptr;) {
+      TaskFrame* const awaiting = std::exchange(frame->awaiter_, nullptr);
+      if (!frame->kept_) frame->destroy();
+      frame = awaiting;
+    }
+  }
+  context_ = {};
+}
+
 void TaskRun::raise(const Failure& failure) {
   raised_.emplace(Raised{failure.exception(), failure});
   std::rethrow_exception(raised_->thrown);

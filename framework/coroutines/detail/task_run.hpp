@@ -49,6 +49,8 @@ class TaskFrame {
   /// It only keeps what another needs, and is not listed.
   [[nodiscard]] bool hidden() const noexcept { return hidden_; }
   void hide() noexcept { hidden_ = true; }
+  /// Not whoever awaits it destroys it, but somebody else.
+  void keep() noexcept { kept_ = true; }
 
   /// Destroys the frame; the frames that are destroyed with it are not destroyed inside each other
   /// without bound.
@@ -81,6 +83,7 @@ class TaskFrame {
   SourceLocation awaits_at_;
   std::unique_ptr<std::string> name_;
   bool hidden_ = false;
+  bool kept_ = false;
 };
 
 /// A task that was begun by itself, and those that it awaits: a stack of frames, of which the
@@ -165,6 +168,9 @@ class TaskRun {
     }
     context_ = {};
   }
+  /// Ends it where it waits: destroys the frames, each before the one that awaits it, in the run's
+  /// context.
+  void unwind() noexcept;
 
  private:
   friend class weft::Turn;

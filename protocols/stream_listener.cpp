@@ -1,0 +1,214 @@
+#include "stream_listener.hpp"
+
+#include "../framework/logging.hpp"
+
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace weft {
+
+namespace {
+
+// The connection keeps its stream alive by itself; this is what the user holds on to it with.
+StreamPtr in_hand(std::shared_ptr<Stream> stream) {
+  Stream* const plain = stream.get();
+  return StreamPtr(plain, [kept = std::move(stream)](Stream*) {
+    if (kept->loss() == nullptr) kept->transport().lose_connection();
+  });
+}
+
+// Remembers the one that was connected: what a connect gives may be something around it.
+class OpenedStream final : public Factory {
+ public:
+  std::shared_ptr<Protocol> build_protocol(const Address&) override {
+    return built_ = std::make_shared<Stream>();
+  }
+  [[nodiscard]] std::shared_ptr<Stream> take() { return std::exchange(built_, nullptr); }
+
+ private:
+  std::shared_ptr<Stream> built_;
+};
+
+template <class Connect>
+Deferred<StreamPtr> open_by(Connect&& connect) {
+  const auto factory = std::make_shared<OpenedStream>();
+  return std::forward<Connect>(connect)(factory).add_callback(
+      [factory](const std::shared_ptr<Protocol>&) { return in_hand(factory->take()); });
+}
+
+ListenerClosed closed_error() {
+  return ListenerClosed("The listener was closed; it accepts no more connections.");
+}
+
+}  // namespace
+
+// Shared with the streams that are not accepted yet, which may outlive the listener.
+class StreamListener::Queue final : public Factory, public std::enable_shared_from_this<Queue> {
+ public:
+  explicit Queue(std::size_t max_backlog) noexcept : max_backlog_(max_backlog) {}
+
+  std::shared_ptr<Protocol> build_protocol(const Address& peer) override;
+  void stop_factory() override { close(); }
+
+  Deferred<StreamPtr> accept(SourceLocation where);
+  void arrived(std::shared_ptr<Stream> stream);
+  void close();
+
+  [[nodiscard]] std::size_t backlog() const noexcept { return waiting_.size(); }
+  [[nodiscard]] std::size_t refused() const noexcept { return refused_; }
+
+ private:
+  class Accepted;
+  void sweep();
+
+  std::size_t max_backlog_;
+  std::size_t refused_ = 0;
+  bool closed_ = false;
+  std::deque<std::shared_ptr<Stream>> waiting_;
+  std::vector<Promise<StreamPtr>> acceptors_;
+};
+
+// Tells its listener when it is connected.
+class StreamListener::Queue::Accepted final : public Stream {
+ public:
+  explicit Accepted(std::shared_ptr<Queue> queue) : queue_(std::move(queue)) {}
+  void connection_made() override {
+    std::exchange(queue_, nullptr)->arrived(std::static_pointer_cast<Stream>(shared_from_this()));
+  }
+
+ private:
+  std::shared_ptr<Queue> queue_;
+};
+
+std::shared_ptr<Protocol> StreamListener::Queue::build_protocol(const Address& peer) {
+  sweep();
+  if (closed_) return nullptr;
+  if (acceptors_.empty() && waiting_.size() >= max_backlog_) {
+    if (refused_++ == 0) {
+      log(LogLevel::warning, "streams",
+          "The connection of " + peer.text() + " was refused, since " +
+              std::to_string(waiting_.size()) +
+              " wait to be accepted already; further ones are only counted");
+    }
+    return nullptr;
+  }
+  return std::make_shared<Accepted>(shared_from_this());
+}
+
+// Those who are gone, on both sides, stand in nobody's way.
+void StreamListener::Queue::sweep() {
+  std::erase_if(waiting_, [](const auto& stream) { return stream->loss() != nullptr; });
+  std::erase_if(acceptors_, [](const auto& acceptor) { return acceptor.fired(); });
+}
+
+void StreamListener::Queue::arrived(std::shared_ptr<Stream> stream) {
+  if (closed_) return stream->abort();
+  sweep();
+  if (acceptors_.empty()) {
+    waiting_.push_back(std::move(stream));
+    return;
+  }
+  auto first = std::move(acceptors_.front());
+  acceptors_.erase(acceptors_.begin());
+  first.callback(in_hand(std::move(stream)));
+}
+
+Deferred<StreamPtr> StreamListener::Queue::accept(SourceLocation where) {
+  sweep();
+  if (!waiting_.empty()) {
+    auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    return succeed(in_hand(std::move(next)));
+  }
+  if (closed_) return fail<StreamPtr>(Failure(closed_error()));
+  return acceptors_.emplace_back(Callback(), where).deferred();
+}
+
+void StreamListener::Queue::close() {
+  if (std::exchange(closed_, true)) return;
+  const auto self = shared_from_this();
+  for (const auto& stream : std::exchange(waiting_, {}))
+    stream->abort();
+  for (auto& acceptor : std::exchange(acceptors_, {})) {
+    if (!acceptor.fired()) acceptor.errback(Failure(closed_error()));
+  }
+}
+
+StreamListener::StreamListener(std::size_t max_backlog)
+    : queue_(std::make_shared<Queue>(max_backlog)) {}
+
+StreamListener::~StreamListener() {
+  if (queue_ != nullptr) close();
+}
+
+StreamListener::StreamListener(StreamListener&&) noexcept = default;
+
+StreamListener& StreamListener::operator=(StreamListener&& other) noexcept {
+  std::swap(queue_, other.queue_);
+  std::swap(port_, other.port_);
+  return *this;
+}
+
+std::shared_ptr<Factory> StreamListener::factory() const {
+  return queue_;
+}
+
+Deferred<StreamPtr> StreamListener::accept(SourceLocation where) {
+  return queue_->accept(where);
+}
+
+void StreamListener::close() {
+  port_.stop();
+  queue_->close();
+}
+
+std::size_t StreamListener::backlog() const noexcept {
+  return queue_->backlog();
+}
+
+std::size_t StreamListener::refused() const noexcept {
+  return queue_->refused();
+}
+
+// ---- shorthands
+
+StreamListener listen_streams(const std::function<ListeningPort(std::shared_ptr<Factory>)>& listen,
+                              std::size_t max_backlog) {
+  StreamListener listener(max_backlog);
+  listener.set_port(listen(listener.factory()));
+  return listener;
+}
+
+StreamListener listen_streams(Reactor& reactor, Port port, const ListenOptions& options,
+                              std::size_t max_backlog) {
+  return listen_streams(
+      [&](std::shared_ptr<Factory> factory) {
+        return reactor.listen_tcp(port, std::move(factory), options);
+      },
+      max_backlog);
+}
+
+Deferred<StreamListener> listen_streams(ServerEndpoint& endpoint, std::size_t max_backlog) {
+  StreamListener listener(max_backlog);
+  auto factory = listener.factory();
+  return endpoint.listen(std::move(factory))
+      .add_callback([listener = std::move(listener)](ListeningPort port) mutable {
+        listener.set_port(std::move(port));
+        return std::move(listener);
+      });
+}
+
+Deferred<StreamPtr> open_stream(ClientEndpoint& endpoint) {
+  return open_by(
+      [&](std::shared_ptr<Factory> factory) { return endpoint.connect(std::move(factory)); });
+}
+
+Deferred<StreamPtr> open_stream(Reactor& reactor, std::string host, Port port,
+                                const ConnectOptions& options) {
+  return open_by([&](std::shared_ptr<Factory> factory) {
+    return reactor.connect_tcp(std::move(host), port, std::move(factory), options);
+  });
+}
+
+}  // namespace weft
