@@ -9,6 +9,9 @@
 #include "../../transports/detail/port_sharing.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #endif
+#ifdef WEFT_BACKEND_IOCP
+#include "../../transports/detail/handle_carrier.hpp"
+#endif
 #include "../../transports/dns_resolver.hpp"
 #include "backends.hpp"
 #include "stop_signals.hpp"
@@ -27,12 +30,15 @@ namespace {
 
 }  // namespace
 
-class AsioReactor final : public BasicReactor
-#ifdef __linux__
-    ,
-                          public PortSharing
+#if defined(WEFT_BACKEND_IOCP)
+using Further = HandleCarrier;
+#elif defined(__linux__)
+using Further = PortSharing;
+#else
+struct Further {};
 #endif
-{
+
+class AsioReactor final : public BasicReactor, public Further {
  public:
   AsioReactor()
       : loop_(std::make_shared<AsioLoop>(*this)),
@@ -136,6 +142,19 @@ class AsioReactor final : public BasicReactor
   std::shared_ptr<Process> spawn_process(std::shared_ptr<ProcessProtocol> protocol,
                                          const ProcessOptions& options) override {
     return spawn_child(*this, std::move(protocol), options);
+  }
+#endif
+#ifdef _WIN32
+  ListeningPort adopt_port(Descriptor listening, std::shared_ptr<Factory> factory) override {
+    turn().check_thread();
+    auto listener = std::make_shared<TcpListener>(*loop_, std::move(factory));
+    listener->adopt(passed_port(listening));
+    return ListeningPort(std::move(listener));
+  }
+#endif
+#ifdef WEFT_BACKEND_IOCP
+  [[nodiscard]] AsioLoop& iocp_loop() noexcept override {
+    return *loop_;
   }
 #endif
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {

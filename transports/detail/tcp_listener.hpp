@@ -9,7 +9,7 @@
 
 #include "../../framework/listener.hpp"
 #include "asio_loop.hpp"
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 #include "passed_port.hpp"
 #include "port_sharing.hpp"
 #endif
@@ -31,7 +31,7 @@ class TcpListener final : public TcpListenerBase {
 
   /// Binds, listens and begins to accept. Errors: AddressInUse, ListenError.
   void open(Port port, const ListenOptions& options);
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
   /// The same with a socket that listens already.
   void adopt(PassedPort port);
   void take_connection(OwnedDescriptor connection, const Address& peer) noexcept override;
