@@ -9,6 +9,8 @@ namespace weft {
 namespace {
 
 constexpr std::size_t groups_in_ipv6 = 8;
+// What the names of named pipes begin with.
+constexpr std::string_view pipe_prefix = R"(\\.\pipe\)";
 
 using Octets = std::array<std::uint8_t, 16>;
 using Groups = std::array<std::uint16_t, groups_in_ipv6>;
@@ -207,6 +209,7 @@ std::string Address::text() const {
     case Family::ipv6:
       return '[' + host() + "]:" + std::to_string(port_);
     case Family::unix_socket:
+      if (path_.starts_with(pipe_prefix)) return "pipe:" + path_.substr(pipe_prefix.size());
       return !path_.empty() && path_[0] == '\0' ? "unix:@" + path_.substr(1) : "unix:" + path_;
   }
   return {};

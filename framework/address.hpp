@@ -26,7 +26,7 @@ class Address {
   /// `scope_id` is the interface's index for link-local addresses, zero elsewhere.
   [[nodiscard]] static Address ipv6(const std::array<std::uint8_t, 16>& octets, Port port,
                                     std::uint32_t scope_id = 0);
-  /// A path in the file system, or an abstract name, which begins with a NUL byte.
+  /// A path, an abstract name, which begins with a NUL byte, or a named pipe's "\\.\pipe\name".
   [[nodiscard]] static Address unix_socket(std::string path);
 
   /// Reads a numeric IPv4 or IPv6 host ("127.0.0.1", "::1", "fe80::1%2"); never looks a name up.
@@ -42,7 +42,8 @@ class Address {
 
   /// The numeric host without the port, or the path: "::1" (RFC 5952).
   [[nodiscard]] std::string host() const;
-  /// The whole for people: "127.0.0.1:80", "[::1]:80", "unix:/run/x", "unix:@abstract", "none".
+  /// The whole for people: "127.0.0.1:80", "[::1]:80", "unix:/run/x", "unix:@hidden", "pipe:x",
+  /// "none".
   [[nodiscard]] std::string text() const;
 
   friend bool operator==(const Address&, const Address&) = default;

@@ -35,6 +35,7 @@ TEST(Address, ShowsUnixSocketsByPathOrAbstractName) {
   EXPECT_EQ(Address::unix_socket("/run/x").text(), "unix:/run/x");
   EXPECT_EQ(Address::unix_socket(std::string("\0abstract", 9)).text(), "unix:@abstract");
   EXPECT_EQ(Address::unix_socket("").text(), "unix:");
+  EXPECT_EQ(Address::unix_socket(R"(\\.\pipe\x)").text(), "pipe:x");
   EXPECT_EQ(Address::unix_socket("/run/x").path(), "/run/x");
 }
 

@@ -2,24 +2,65 @@
 
 #include "../framework/error.hpp"
 
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 
 #include "../framework/listener.hpp"
+#include "../framework/stream_transport.hpp"
+
+#include <string>
+#include <system_error>
+#include <utility>
+
+#ifdef __linux__
 #include "detail/descriptor_transport.hpp"
 #include "detail/devices.hpp"
 #include "detail/socket_address.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
-#include <string>
 #include <sys/socket.h>
-#include <system_error>
 #include <unistd.h>
-#include <utility>
+#else
+#include "detail/handle_carrier.hpp"
+#endif
 
 namespace weft {
 
 namespace {
+
+void begin(const std::shared_ptr<StreamTransport>& transport, std::shared_ptr<Protocol> protocol) {
+  if (protocol == nullptr) {
+    throw InvalidArgument("A connection was given no protocol, so nobody would talk; pass one.");
+  }
+  transport->establish(std::move(protocol));
+}
+
+// Listens until it has given out the one connection that there is.
+class StdioPort final : public Listener {
+ public:
+  StdioPort(Clock& clock, std::shared_ptr<Factory> factory) : Listener(clock, std::move(factory)) {}
+
+  void open(std::shared_ptr<StreamTransport> transport) {
+    transport_ = std::move(transport);
+    opened({});
+    // Nobody is told of a connection inside the call that listens.
+    connect_ = clock().call_later(Duration::zero(), [this] {
+      accepted(std::exchange(transport_, nullptr));
+      stop();
+    });
+  }
+
+ private:
+  void close_port() noexcept override {
+    connect_.cancel_if_active();
+    transport_.reset();
+  }
+
+  std::shared_ptr<StreamTransport> transport_;
+  DelayedCall connect_;
+};
+
+#ifdef __linux__
 
 using detail::DescriptorTransport;
 using detail::OwnedDescriptor;
@@ -37,14 +78,6 @@ OwnedDescriptor stream_over(Descriptor descriptor) {
   throw InvalidArgument("Descriptor " + std::to_string(owned.get()) +
                         " is a socket of messages, not of a stream; pass one that was made with "
                         "SOCK_STREAM.");
-}
-
-void begin(const std::shared_ptr<DescriptorTransport>& transport,
-           std::shared_ptr<Protocol> protocol) {
-  if (protocol == nullptr) {
-    throw InvalidArgument("A connection was given no protocol, so nobody would talk; pass one.");
-  }
-  transport->establish(std::move(protocol));
 }
 
 void read_from(Reactor& reactor, UsedDescriptor input, std::shared_ptr<Protocol> protocol) {
@@ -82,34 +115,6 @@ std::shared_ptr<DescriptorTransport> stdio_transport(Reactor& reactor) {
   auto out = copy_of(STDOUT_FILENO);
   return pair_transport(reactor, std::move(in), std::move(out));
 }
-
-// Listens until it has given out the one connection that there is.
-class StdioPort final : public Listener {
- public:
-  StdioPort(Reactor& reactor, std::shared_ptr<Factory> factory)
-      : Listener(reactor, std::move(factory)), reactor_(reactor) {}
-
-  void open() {
-    // First, so that the call says what is wrong with them.
-    transport_ = stdio_transport(reactor_);
-    opened({});
-    // Nobody is told of a connection inside the call that listens.
-    connect_ = clock().call_later(Duration::zero(), [this] {
-      accepted(std::exchange(transport_, nullptr));
-      stop();
-    });
-  }
-
- private:
-  void close_port() noexcept override {
-    connect_.cancel_if_active();
-    transport_.reset();
-  }
-
-  Reactor& reactor_;
-  std::shared_ptr<DescriptorTransport> transport_;
-  DelayedCall connect_;
-};
 
 }  // namespace
 
@@ -152,13 +157,115 @@ void open_serial(Reactor& reactor, const std::string& path, const SerialOptions&
         std::move(protocol));
 }
 
+#else
+
+using detail::OwnedHandle;
+using detail::OwnedSocket;
+
+OwnedHandle handle_in(Descriptor descriptor) {
+  return OwnedHandle(reinterpret_cast<HANDLE>(descriptor));
+}
+
+bool is_socket(Descriptor descriptor) {
+  int kind = 0;
+  int size = sizeof kind;
+  return ::getsockopt(static_cast<SOCKET>(descriptor), SOL_SOCKET, SO_TYPE,
+                      reinterpret_cast<char*>(&kind), &size) == 0;
+}
+
+// One of two, or the only one; the reactor closes sockets in another way.
+OwnedHandle one_way(Descriptor descriptor) {
+  if (descriptor == 0 || descriptor == -1) {
+    throw InvalidArgument("A connection was given no handle; pass one that is open.");
+  }
+  if (!is_socket(descriptor)) return handle_in(descriptor);
+  const OwnedSocket closed_on_error(static_cast<SOCKET>(descriptor));
+  throw InvalidArgument("Handle " + std::to_string(descriptor) +
+                        " is a socket, which serves both directions; use adopt_stream.");
+}
+
+std::shared_ptr<StreamTransport> pair_transport(Reactor& reactor, OwnedHandle in, OwnedHandle out) {
+  return detail::iocp::over_handles(detail::iocp_loop_of(reactor), std::move(in), std::move(out));
+}
+
+OwnedHandle copy_of(DWORD which) {
+  const auto original = ::GetStdHandle(which);
+  HANDLE copy = nullptr;
+  const auto us = ::GetCurrentProcess();
+  if (original != nullptr &&
+      ::DuplicateHandle(us, original, us, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) != 0) {
+    return OwnedHandle(copy);
+  }
+  const std::error_code error(static_cast<int>(::GetLastError()), std::system_category());
+  throw InvalidArgument(std::string("This program's standard ") +
+                            (which == STD_INPUT_HANDLE ? "input" : "output") +
+                            " cannot be copied; run the program with it open.",
+                        {}, error);
+}
+
+std::shared_ptr<StreamTransport> stdio_transport(Reactor& reactor) {
+  auto in = copy_of(STD_INPUT_HANDLE);
+  auto out = copy_of(STD_OUTPUT_HANDLE);
+  return pair_transport(reactor, std::move(in), std::move(out));
+}
+
+[[noreturn]] void refuse_device(const std::string& what) {
+  throw NotSupportedOnThisPlatform("The reactors cannot open " + what +
+                                   " on Windows; open a handle for overlapped I/O, and use "
+                                   "adopt_stream.");
+}
+
+}  // namespace
+
+void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Protocol> protocol) {
+  if (is_socket(descriptor)) {
+    OwnedSocket socket(static_cast<SOCKET>(descriptor));
+    auto& loop = detail::iocp_loop_of(reactor);
+    begin(detail::iocp::over_socket(loop, std::move(socket)), std::move(protocol));
+  } else {
+    auto handle = one_way(descriptor);
+    auto& loop = detail::iocp_loop_of(reactor);
+    begin(detail::iocp::over_handle(loop, std::move(handle)), std::move(protocol));
+  }
+}
+
+void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
+                 std::shared_ptr<Protocol> protocol) {
+  if (input == output) return adopt_stream(reactor, input, std::move(protocol));
+  auto in = handle_in(input);
+  auto out = one_way(output);
+  static_cast<void>(in.release());
+  begin(pair_transport(reactor, one_way(input), std::move(out)), std::move(protocol));
+}
+
+void adopt_reader(Reactor& reactor, Descriptor input, std::shared_ptr<Protocol> protocol) {
+  const auto transport = pair_transport(reactor, one_way(input), OwnedHandle());
+  transport->lose_write_connection();
+  begin(transport, std::move(protocol));
+}
+
+void adopt_writer(Reactor& reactor, Descriptor output, std::shared_ptr<Protocol> protocol) {
+  begin(pair_transport(reactor, OwnedHandle(), one_way(output)), std::move(protocol));
+}
+
+void open_fifo(Reactor&, const std::string& path, FifoEnd, std::shared_ptr<Protocol>) {
+  refuse_device("the FIFO " + path);
+}
+
+void open_serial(Reactor&, const std::string& path, const SerialOptions&,
+                 std::shared_ptr<Protocol>) {
+  refuse_device("the serial port " + path);
+}
+
+#endif
+
 void open_stdio(Reactor& reactor, std::shared_ptr<Protocol> protocol) {
   begin(stdio_transport(reactor), std::move(protocol));
 }
 
 ListeningPort listen_stdio(Reactor& reactor, std::shared_ptr<Factory> factory) {
   auto port = std::make_shared<StdioPort>(reactor, std::move(factory));
-  port->open();
+  port->open(stdio_transport(reactor));
   return ListeningPort(std::move(port));
 }
 

@@ -8,6 +8,9 @@
 #include "../../transports/detail/child_process.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #endif
+#ifdef WEFT_BACKEND_IOCP
+#include "../../transports/detail/handle_carrier.hpp"
+#endif
 #include "../../transports/dns_resolver.hpp"
 #include "backends.hpp"
 #include "stop_signals.hpp"
@@ -26,7 +29,14 @@ namespace {
 
 }  // namespace
 
-class AsioReactor final : public BasicReactor {
+#ifdef WEFT_BACKEND_IOCP
+using Carrier = HandleCarrier;
+#else
+// What carries nothing but sockets of its own.
+struct Carrier {};
+#endif
+
+class AsioReactor final : public BasicReactor, public Carrier {
  public:
   AsioReactor()
       : loop_(std::make_shared<AsioLoop>(*this)),
@@ -105,6 +115,11 @@ class AsioReactor final : public BasicReactor {
   std::shared_ptr<Process> spawn_process(std::shared_ptr<ProcessProtocol> protocol,
                                          const ProcessOptions& options) override {
     return spawn_child(*this, std::move(protocol), options);
+  }
+#endif
+#ifdef WEFT_BACKEND_IOCP
+  [[nodiscard]] AsioLoop& iocp_loop() noexcept override {
+    return *loop_;
   }
 #endif
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {

@@ -1,5 +1,6 @@
 #include "endpoint_kinds.hpp"
 
+#include "../named_pipes.hpp"
 #include "../process_stream.hpp"
 #include "../proxy_protocol.hpp"
 #include "../streams.hpp"
@@ -67,11 +68,16 @@ Address bind_address(EndpointArguments& arguments, const EndpointArgument& argum
   arguments.refuse(argument, "what is bound to is a numeric address such as 192.0.2.1.");
 }
 
-ConnectOptions connect_options(EndpointArguments& arguments) {
+ConnectOptions timeout_in(EndpointArguments& arguments) {
   ConnectOptions options;
   if (const auto timeout = arguments.named("timeout")) {
     options.timeout = arguments.seconds(*timeout);
   }
+  return options;
+}
+
+ConnectOptions connect_options(EndpointArguments& arguments) {
+  auto options = timeout_in(arguments);
   if (const auto bind = arguments.named("bind")) {
     options.bind_address = bind_address(arguments, *bind);
   }
@@ -243,12 +249,34 @@ std::unique_ptr<ServerEndpoint> unix_server(Reactor& reactor, EndpointArguments&
 
 std::unique_ptr<ClientEndpoint> unix_client(Reactor& reactor, EndpointArguments& arguments) {
   const auto path = path_in(arguments);
-  ConnectOptions options;
-  if (const auto timeout = arguments.named("timeout")) {
-    options.timeout = arguments.seconds(*timeout);
-  }
+  const auto options = timeout_in(arguments);
   return client_endpoint([&reactor, path, options](std::shared_ptr<Factory> factory) {
     return reactor.connect_unix(path, std::move(factory), options);
+  });
+}
+
+// ---- named pipes
+
+std::string pipe_name_in(EndpointArguments& arguments) {
+  auto name = arguments.required("name");
+  if (name.text.empty()) arguments.refuse(name, "a pipe's name has at least one character.");
+  return std::move(name.text);
+}
+
+std::unique_ptr<ServerEndpoint> pipe_server(Reactor& reactor, EndpointArguments& arguments) {
+  const auto name = pipe_name_in(arguments);
+  PipeListenOptions options;
+  if (const auto security = arguments.named("security")) options.security = security->text;
+  return server_endpoint([&reactor, name, options](std::shared_ptr<Factory> factory) {
+    return listen_pipe(reactor, name, std::move(factory), options);
+  });
+}
+
+std::unique_ptr<ClientEndpoint> pipe_client(Reactor& reactor, EndpointArguments& arguments) {
+  const auto name = pipe_name_in(arguments);
+  const auto options = timeout_in(arguments);
+  return client_endpoint([&reactor, name, options](std::shared_ptr<Factory> factory) {
+    return connect_pipe(reactor, name, std::move(factory), options);
   });
 }
 
@@ -347,17 +375,14 @@ std::unique_ptr<ClientEndpoint> announcing_client(Reactor& reactor, EndpointArgu
 }  // namespace
 
 std::map<std::string, ServerEndpointBuilder> built_in_servers() {
-  return {{"tcp", tcp_server},         {"unix", unix_server},     {"stdio", stdio_server},
-          {"systemd", systemd_server}, {"fd", descriptor_server}, {"haproxy", proxied_server},
-          {"tls", tls_server_endpoint}};
+  return {{"tcp", tcp_server},          {"unix", unix_server},     {"stdio", stdio_server},
+          {"systemd", systemd_server},  {"fd", descriptor_server}, {"haproxy", proxied_server},
+          {"tls", tls_server_endpoint}, {"pipe", pipe_server}};
 }
 
 std::map<std::string, ClientEndpointBuilder> built_in_clients() {
-  return {{"tcp", tcp_client},
-          {"unix", unix_client},
-          {"haproxy", announcing_client},
-          {"tls", tls_client_endpoint},
-          {"process", process_client}};
+  return {{"tcp", tcp_client},          {"unix", unix_client},       {"haproxy", announcing_client},
+          {"tls", tls_client_endpoint}, {"process", process_client}, {"pipe", pipe_client}};
 }
 
 }  // namespace weft::detail
