@@ -4,6 +4,7 @@
 #include "../testing/accumulating_protocol.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
 #include "../testing/results.hpp"
+#include "../transports/named_pipes.hpp"
 #include "../transports/systemd.hpp"
 #include "make_reactor.hpp"
 
@@ -234,6 +235,14 @@ TEST_P(Endpoints, RefuseAProxyThatIsNotTrusted) {
                             factory_from([this] { return client_; }));
   EXPECT_TRUE(spin_until([&] { return client_->lost(); }));
   EXPECT_FALSE(server_->made());
+}
+
+TEST_P(Endpoints, SayThatNamedPipesAreForWindows) {
+  const auto factory = factory_for<AccumulatingProtocol>();
+  EXPECT_THROW(listen_pipe(*reactor_, "weft", factory), NotSupportedOnThisPlatform);
+  EXPECT_THROW(static_cast<void>(connect_pipe(*reactor_, "weft", factory)),
+               NotSupportedOnThisPlatform);
+  testing::failure_result_of<NotSupportedOnThisPlatform>(listen(*reactor_, "pipe:weft", factory));
 }
 
 TEST_P(Endpoints, AreOfKindsThatUsersAdd) {

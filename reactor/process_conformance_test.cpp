@@ -2,6 +2,7 @@
 #include "../transports/process_stream.hpp"
 #include "../transports/streams.hpp"
 #include "process_test.hpp"
+#include "without_half_close_test.hpp"
 #include "without_resets_test.hpp"
 
 #include <array>
@@ -93,16 +94,7 @@ class RawTerminals final : public ReactorStreamFixture {
 
 std::vector<StreamKind> terminals() {
   auto skipped = what_needs_resets();
-  for (const char* const behaviour :
-       {"DeliversDataBeforeTheEndThatComesWithIt", "DeliversTheEndThatCameWhilePausedAtResume",
-        "DropsWhatIsWrittenAfterAHalfClose", "EndsOnceWhenBothHalvesAreClosed",
-        "FlushesBeforeItHalfCloses", "FlushesTwentyMegabytesToAPeerThatHalfClosed",
-        "HalfClosesToAPeerThatIsPaused", "IsLostWhenAWriteFailsAfterThePeersEnd",
-        "LosesTheConnectionWhoseEofReceivedThrows",
-        "TakesTheEndsOfBothSidesAtOnceWithOutputInBothDirections",
-        "WaitsForTheProducerBeforeItHalfCloses", "WritesOnAfterThePeersEnd"}) {
-    skipped[behaviour] = "a terminal cannot end one direction alone";
-  }
+  skip_half_closes(skipped, "a terminal cannot end one direction alone");
   for (const char* const behaviour :
        {"DoesNotResetAwayItsLastOutputWhenInputIsUnread", "MayBeLostInConnectionMade"}) {
     skipped[behaviour] = "a terminal that is closed drops what was not read";

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +26,8 @@
 #ifdef _WIN32
 #include <windows.h>
 #else
+#include <filesystem>
+#include <iterator>
 #include <sys/wait.h>
 #endif
 
@@ -99,11 +102,27 @@ inline std::vector<std::string> reactors_with_processes() {
   return {"iocp"};
 }
 
+/// How many handles this program has open.
+inline std::size_t open_descriptors() {
+  DWORD count = 0;
+  ::GetProcessHandleCount(::GetCurrentProcess(), &count);
+  return count;
+}
+/// Those of the threads with which the system waits for many at once, which come and go.
+constexpr std::size_t descriptors_of_the_system = 8;
+
 #else
 
 inline std::vector<std::string> reactors_with_processes() {
   return reactor_names();
 }
+
+/// How many descriptors this program has open, one of them for the count.
+inline std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+constexpr std::size_t descriptors_of_the_system = 0;
 
 /// Whether we have no child, not even a dead one.
 inline bool no_child_is_left() {
