@@ -247,7 +247,7 @@ TEST_P(Processes, RunManyAtOnceWithTheirOutputIntact) {
     EXPECT_EQ(all[i]->said[1], "child " + std::to_string(i));
     EXPECT_TRUE(all[i]->end->succeeded());
   }
-  printf("handles %zu %zu\n", before, open_descriptors());
+
   EXPECT_LE(open_descriptors(), before + descriptors_of_the_system);
 }
 

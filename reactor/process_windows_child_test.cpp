@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <io.h>
 #include <string>
-#include <windows.h>
+#include <winsock2.h>
 
 namespace {
 
@@ -144,6 +144,50 @@ int tell_handles(wchar_t** handles, int count) {
   return 0;
 }
 
+// Sends what comes to the port, and says what comes from there; each direction ends by itself.
+DWORD WINAPI say_what_comes(void* from) {
+  static char block[64 * 1024];
+  const auto socket = reinterpret_cast<SOCKET>(from);
+  for (;;) {
+    const int count = ::recv(socket, block, sizeof block, 0);
+    // What ended in disorder ends the whole.
+    if (count < 0 || (count > 0 && !write_all(1, block, static_cast<std::size_t>(count)))) {
+      ::ExitProcess(1);
+    }
+    if (count == 0) break;
+  }
+  ::_close(1);
+  return 0;
+}
+
+int relay(const wchar_t* port) {
+  static char block[64 * 1024];
+  WSADATA data{};
+  if (::WSAStartup(MAKEWORD(2, 2), &data) != 0) return 95;
+  const SOCKET socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in server{};
+  server.sin_family = AF_INET;
+  server.sin_port = ::htons(static_cast<unsigned short>(number(port)));
+  server.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&server), sizeof server) != 0) return 94;
+  const HANDLE back =
+      ::CreateThread(nullptr, 0, &say_what_comes, reinterpret_cast<void*>(socket), 0, nullptr);
+  ::_setmode(0, _O_BINARY);
+  for (;;) {
+    const int count = ::_read(0, block, sizeof block);
+    if (count <= 0) break;
+    for (int sent = 0; sent < count;) {
+      const int more = ::send(socket, block + sent, count - sent, 0);
+      if (more < 0) return 1;
+      sent += more;
+    }
+  }
+  ::shutdown(socket, SD_SEND);
+  ::WaitForSingleObject(back, INFINITE);
+  ::closesocket(socket);
+  return 0;
+}
+
 int close_early() {
   ::_close(1);
   ::_close(2);
@@ -181,6 +225,7 @@ int wmain(int count, wchar_t** arguments) {
     const wchar_t* const value = arguments[2];
     if (is(L"exit")) return number(value);
     if (is(L"much")) return write_much(value);
+    if (is(L"relay")) return relay(value);
     if (is(L"say")) return say(narrow(value)), 0;
     if (is(L"complain")) return say(narrow(value), 2), 7;
     if (is(L"copy") && count > 3) return copy(number(value), number(arguments[3]));

@@ -82,10 +82,18 @@ bool NativeProcess::ask_to_end() const noexcept {
   return launched_.job.open() && ::GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, launched_.pid);
 }
 
-bool NativeProcess::end_by(int signal) noexcept {
-  if (!::TerminateProcess(launched_.process.get(), code_of(signal))) return false;
-  if (ended_by_ == 0) ended_by_ = signal;
-  return true;
+// The first is what ends it; the next may come while it goes.
+bool NativeProcess::ended(bool by_us, int signal) noexcept {
+  if (by_us && ended_by_ == 0) ended_by_ = signal;
+  return by_us;
+}
+
+bool NativeProcess::end_process(int signal) noexcept {
+  return ended(::TerminateProcess(launched_.process.get(), code_of(signal)), signal);
+}
+
+bool NativeProcess::end_group(int signal) noexcept {
+  return ended(::TerminateJobObject(launched_.job.get(), code_of(signal)), signal);
 }
 
 std::error_code NativeProcess::send(int signal) noexcept {
@@ -98,7 +106,7 @@ std::error_code NativeProcess::send(int signal) noexcept {
   } else if (signal != sigkill) {
     return std::make_error_code(std::errc::not_supported);
   }
-  if (end_by(signal)) return {};
+  if (end_process(signal)) return {};
   const std::error_code error(static_cast<int>(::GetLastError()), std::system_category());
   // It may have gone in between.
   return look() ? std::make_error_code(std::errc::no_such_process) : error;
@@ -107,17 +115,17 @@ std::error_code NativeProcess::send(int signal) noexcept {
 void NativeProcess::ask_group_to_end() noexcept {
   if (ask_to_end()) {
     asked_by_ = SIGTERM;
-  } else if (::TerminateJobObject(launched_.job.get(), code_of(SIGTERM))) {
-    ended_by_ = SIGTERM;
+  } else {
+    end_group(SIGTERM);
   }
 }
 
 void NativeProcess::kill() noexcept {
-  end_by(sigkill);
+  end_process(sigkill);
 }
 
 void NativeProcess::kill_group() noexcept {
-  if (::TerminateJobObject(launched_.job.get(), code_of(sigkill))) ended_by_ = sigkill;
+  end_group(sigkill);
 }
 
 // ---- the end

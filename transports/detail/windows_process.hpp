@@ -58,7 +58,9 @@ class NativeProcess {
 
  private:
   [[nodiscard]] bool ask_to_end() const noexcept;
-  bool end_by(int signal) noexcept;
+  bool ended(bool by_us, int signal) noexcept;
+  bool end_process(int signal) noexcept;
+  bool end_group(int signal) noexcept;
 
   iocp::AsioLoop& loop_;
   ProcessHandles handles_;
