@@ -42,8 +42,7 @@ class Address {
 
   /// The numeric host without the port, or the path: "::1" (RFC 5952).
   [[nodiscard]] std::string host() const;
-  /// The whole for people: "127.0.0.1:80", "[::1]:80", "unix:/run/x", "unix:@hidden", "pipe:x",
-  /// "none".
+  /// The whole for people: "127.0.0.1:80", "[::1]:80", "unix:/run/x", "unix:@x", "pipe:x", "none".
   [[nodiscard]] std::string text() const;
 
   friend bool operator==(const Address&, const Address&) = default;

@@ -222,20 +222,26 @@ TEST_F(AdoptedHandles, RefuseStandardInputThatCannotBeWaitedForAndThatIsClosed) 
 
 // ---- sockets
 
-struct SocketPair {
-  SocketPair() {
-    const OwnedSocket port(::socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in address{};
+struct ListeningSocket {
+  ListeningSocket() : socket(::socket(AF_INET, SOCK_STREAM, 0)) {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int size = sizeof address;
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    ::bind(port.get(), any, size);
-    ::listen(port.get(), 1);
-    ::getsockname(port.get(), any, &size);
+    ::bind(socket.get(), any(), size);
+    ::listen(socket.get(), 1);
+    ::getsockname(socket.get(), any(), &size);
+  }
+  sockaddr* any() { return reinterpret_cast<sockaddr*>(&address); }
+  OwnedSocket socket;
+  sockaddr_in address{};
+};
+
+struct SocketPair {
+  SocketPair() {
+    ListeningSocket port;
     client = OwnedSocket(::socket(AF_INET, SOCK_STREAM, 0));
-    ::connect(client.get(), any, size);
-    server = OwnedSocket(::accept(port.get(), nullptr, nullptr));
+    ::connect(client.get(), port.any(), sizeof port.address);
+    server = OwnedSocket(::accept(port.socket.get(), nullptr, nullptr));
   }
   OwnedSocket client;
   OwnedSocket server;
@@ -262,9 +268,32 @@ TEST_F(AdoptedHandles, RefuseSocketsThatAreNoConnectedStreams) {
               HasSubstr("not connected"));
   EXPECT_THAT(refusal<InvalidArgument>(given(OwnedSocket(::socket(AF_INET, SOCK_DGRAM, 0)))),
               HasSubstr("one of messages"));
+  EXPECT_THAT(refusal<InvalidArgument>(given(ListeningSocket().socket)),
+              HasSubstr("not connected"));
   SocketPair sockets;
   EXPECT_THROW(adopt_reader(*reactor_, given(std::move(sockets.client)), protocol_),
                InvalidArgument);
+}
+
+TEST_F(AdoptedHandles, ListenOnASocketThatListensAlready) {
+  for (const auto& name : reactor_names()) {
+    const auto reactor = make_reactor(name);
+    protocol_ = std::make_shared<AccumulatingProtocol>();
+    other_ = std::make_shared<AccumulatingProtocol>();
+    ListeningSocket socket;
+    const Port number = ntohs(socket.address.sin_port);
+    const auto port = reactor->adopt_port(given(std::move(socket.socket)),
+                                          factory_from([this] { return other_; }));
+    EXPECT_EQ(port.address(), Address::ipv4({127, 0, 0, 1}, number));
+    const auto connecting =
+        reactor->connect_tcp("127.0.0.1", number, factory_from([this] { return protocol_; }));
+    EXPECT_TRUE(spin_reactor_until(*reactor, [&] { return connecting.ready() && other_->made(); }))
+        << name;
+    const auto factory = factory_for<AccumulatingProtocol>();
+    auto idle = given(OwnedSocket(::socket(AF_INET, SOCK_STREAM, 0)));
+    EXPECT_THROW(reactor->adopt_port(idle, factory), ListenError);
+    EXPECT_THROW(reactor->adopt_port(-1, factory), ListenError);
+  }
 }
 
 }  // namespace

@@ -14,9 +14,8 @@ namespace weft {
 /// How to listen on a named pipe.
 struct PipeListenOptions {
   PipeListenOptions() {}
-  /// Who may do what with the pipe, as a security descriptor in Windows' definition language, such
-  /// as "D:(A;;GA;;;OW)" for its owner alone. Empty for the system's default: whoever connects must
-  /// be the owner, an administrator or the system itself.
+  /// Who may connect, as a security descriptor in Windows' definition language, such as
+  /// "D:(A;;GA;;;WD)" for everybody. Empty for the owner, administrators and the system itself.
   std::string security;
   /// Whether programs on other machines may connect.
   bool remote_clients = false;

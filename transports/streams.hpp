@@ -1,5 +1,7 @@
 // Connections over descriptors: those that are there already, such as sockets, pipes and standard
-// input and output; and FIFOs and serial ports, by their paths.
+// input and output; and FIFOs and serial ports, by their paths. On Windows a descriptor is a handle
+// that was opened for overlapped I/O, such as a named pipe's, or, for `adopt_stream`, a connected
+// SOCKET; nobody else may use it meanwhile, and the reactor must be "iocp".
 #pragma once
 
 #include "../framework/protocol.hpp"
@@ -15,7 +17,8 @@ namespace weft {
 /// descriptor is the connection's from now on, and closed with it; it does not block meanwhile.
 /// `connection_made` is called before this returns. What the loop cannot watch, such as a file on
 /// epoll, loses the connection with InvalidArgument. Errors: InvalidArgument when it is no
-/// descriptor, or there is no protocol; it is closed then. NotSupportedOnThisPlatform.
+/// descriptor, or there is no protocol; NotSupportedOnThisPlatform, on Windows for a handle that is
+/// not overlapped, and for a file or a console. It is closed then.
 void adopt_stream(Reactor& reactor, Descriptor descriptor, std::shared_ptr<Protocol> protocol);
 /// The same over two, such as the ends of two pipes: what `input` gives is received, and what is
 /// written goes to `output`. Ending our direction closes `output`.
@@ -24,10 +27,12 @@ void adopt_pipes(Reactor& reactor, Descriptor input, Descriptor output,
 /// The same over one to read from, such as the reading end of a pipe: what is written is dropped.
 void adopt_reader(Reactor& reactor, Descriptor input, std::shared_ptr<Protocol> protocol);
 /// The same over one to write to: nothing is received, and the connection is lost when nobody reads
-/// at the other end any more. Ending our direction ends the connection.
+/// at the other end any more, on Windows up to a second later. Ending our direction ends the
+/// connection.
 void adopt_writer(Reactor& reactor, Descriptor output, std::shared_ptr<Protocol> protocol);
 /// The same over standard input and output, or copies of them: closing the connection leaves the
-/// program's own open, though input that was read is gone.
+/// program's own open, though input that was read is gone. On Windows both must be overlapped
+/// pipes, which a parent has to make so, and can be used once.
 void open_stdio(Reactor& reactor, std::shared_ptr<Protocol> protocol);
 
 /// A port whose one connection is over standard input and output: has `factory` build a protocol

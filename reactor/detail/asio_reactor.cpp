@@ -121,6 +121,14 @@ class AsioReactor final : public BasicReactor, public Carrier {
     return spawn_child(*this, std::move(protocol), options);
   }
 #endif
+#ifdef _WIN32
+  ListeningPort adopt_port(Descriptor listening, std::shared_ptr<Factory> factory) override {
+    turn().check_thread();
+    auto listener = std::make_shared<TcpListener>(*loop_, std::move(factory));
+    listener->adopt(passed_port(listening));
+    return ListeningPort(std::move(listener));
+  }
+#endif
 #ifdef WEFT_BACKEND_IOCP
   [[nodiscard]] AsioLoop& iocp_loop() noexcept override {
     return *loop_;

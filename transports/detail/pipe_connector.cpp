@@ -10,8 +10,10 @@ namespace weft::detail::iocp {
 namespace {
 
 // How often a pipe whose instances are all taken is tried again: waiting for one would take a
-// thread.
-constexpr auto busy_pause = std::chrono::milliseconds(10);
+// thread. A server that is well makes the next one at once, whatever is ahead of us.
+constexpr auto first_pauses = std::chrono::milliseconds(1);
+constexpr auto later_pauses = std::chrono::milliseconds(10);
+constexpr int first_attempts = 100;
 
 class PipeConnector final : public ConnectAttempt {
  public:
@@ -60,6 +62,7 @@ class PipeConnector final : public ConnectAttempt {
   PipeName name_;
   DelayedCall timeout_;
   DelayedCall next_attempt_;
+  int attempts_ = 0;
 };
 
 void PipeConnector::attempt() {
@@ -77,7 +80,7 @@ void PipeConnector::attempt() {
 
 void PipeConnector::refused(DWORD code) {
   if (code == ERROR_PIPE_BUSY) {
-    try_in(busy_pause);
+    try_in(++attempts_ < first_attempts ? first_pauses : later_pauses);
     return;
   }
   const std::error_code error(static_cast<int>(code), std::system_category());

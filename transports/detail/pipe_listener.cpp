@@ -18,12 +18,15 @@ std::error_code last_error() noexcept {
   return {static_cast<int>(::GetLastError()), std::system_category()};
 }
 
+// The system, administrators and the owner. What Windows allows by default lets everybody read what
+// the server says first.
+constexpr auto usual_definition = "D:(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;OW)";
+
 // What a definition in words allows.
 class PipeSecurity {
  public:
   PipeSecurity() noexcept = default;
   explicit PipeSecurity(const std::string& definition) {
-    if (definition.empty()) return;
     if (::ConvertStringSecurityDescriptorToSecurityDescriptorW(
             to_wide(definition).c_str(), SDDL_REVISION_1, &descriptor_, nullptr) == 0) {
       const auto error = last_error();
@@ -63,7 +66,7 @@ class PipeListener final : public Listener {
         instance_(loop.io) {}
 
   void open(const PipeListenOptions& options) {
-    security_ = PipeSecurity(options.security);
+    security_ = PipeSecurity(options.security.empty() ? usual_definition : options.security);
     remote_clients_ = options.remote_clients;
     check_unused();
     auto first = make_instance(FILE_FLAG_FIRST_PIPE_INSTANCE);

@@ -77,10 +77,12 @@ Address open_port(Tcp::acceptor& acceptor, Port port, const ListenOptions& optio
   return to_address(host);
 }
 
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 void adopt_port(Tcp::acceptor& acceptor, PassedPort port) {
   const bool v4 = port.address.family() == Address::Family::ipv4;
-  acceptor.assign(v4 ? Tcp::v4() : Tcp::v6(), port.descriptor.get());
+  ErrorCode error;
+  acceptor.assign(v4 ? Tcp::v4() : Tcp::v6(), port.descriptor.get(), error);
+  if (error) refuse(port.address.text(), error);
   static_cast<void>(port.descriptor.release());
 }
 #endif

@@ -4,7 +4,7 @@
 
 #include "../../framework/reactor.hpp"
 #include "asio.hpp"
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 #include "passed_port.hpp"
 #endif
 
@@ -14,7 +14,7 @@ namespace weft::detail::WEFT_BACKEND {
 /// nothing but what the system says. Errors: AddressInUse, ListenError; it is closed then.
 Address open_port(Tcp::acceptor& acceptor, Port port, const ListenOptions& options);
 
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 /// Has `acceptor` take a socket that listens already.
 void adopt_port(Tcp::acceptor& acceptor, PassedPort port);
 #endif

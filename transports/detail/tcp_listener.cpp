@@ -20,7 +20,7 @@ void TcpListener::open(Port port, const ListenOptions& options) {
   begin(open_port(acceptor_, port, options));
 }
 
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 void TcpListener::adopt(PassedPort port) {
   auto host = port.address;
   adopt_port(acceptor_, std::move(port));

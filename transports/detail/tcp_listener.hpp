@@ -9,7 +9,7 @@
 
 #include "../../framework/listener.hpp"
 #include "asio_loop.hpp"
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 #include "passed_port.hpp"
 #endif
 
@@ -24,7 +24,7 @@ class TcpListener final : public Listener {
 
   /// Binds, listens and begins to accept. Errors: AddressInUse, ListenError.
   void open(Port port, const ListenOptions& options);
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
   /// The same with a socket that listens already.
   void adopt(PassedPort port);
 #endif
