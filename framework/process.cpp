@@ -30,6 +30,10 @@ constexpr SignalName signal_names[] = {
 #ifdef SIGPWR
     {SIGPWR, "PWR"},     {SIGSTKFLT, "STKFLT"},
 #endif
+#ifdef SIGBREAK
+    // Windows knows one by that name, and processes of ours are ended by the other.
+    {SIGBREAK, "BREAK"}, {9, "KILL"},
+#endif
 };
 
 std::string failure_text(const std::string& program, const ProcessStatus& status,

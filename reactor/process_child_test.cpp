@@ -188,6 +188,10 @@ int on_terminal() {
   return 0;
 }
 
+int fault() {
+  ::prctl(PR_SET_DUMPABLE, 0);
+  return ::raise(SIGSEGV);
+}
 int print_environment() {
   return print_list(::environ);
 }
@@ -220,6 +224,7 @@ constexpr Deed deeds[] = {{"cat", cat},
                           {"close-early", close_early},
                           {"descriptors", list_descriptors},
                           {"environment", print_environment},
+                          {"fault", fault},
                           {"grandchild", leave_grandchild},
                           {"ignore-term", wait_on_term_ignored},
                           {"on-terminal", on_terminal},

@@ -6,25 +6,18 @@
 
 #include <csignal>
 #include <stdexcept>
-#include <unistd.h>
 
 namespace weft::testing {
 namespace {
 
 class ProcessEnding : public Processes {};
 
-TEST_P(ProcessEnding, TellsTheExitCodeOrTheSignal) {
-  auto protocol = spawn(child_that({"exit", "42"}));
+TEST_P(ProcessEnding, TellsTheExitCode) {
+  const auto protocol = spawn(child_that({"exit", "42"}));
   ASSERT_TRUE(ends(protocol));
   EXPECT_EQ(protocol->end->exit_code(), 42);
   EXPECT_EQ(protocol->end->text(), "exited with code 42");
   EXPECT_FALSE(protocol->end->succeeded());
-
-  protocol = spawn(child_that({"signal", std::to_string(SIGUSR1)}));
-  ASSERT_TRUE(ends(protocol));
-  EXPECT_EQ(protocol->end->signal(), SIGUSR1);
-  EXPECT_EQ(protocol->end->exit_code(), std::nullopt);
-  EXPECT_EQ(protocol->end->text(), "was ended by SIGUSR1");
   EXPECT_EQ(protocol->child().status(), protocol->end);
 }
 
@@ -59,7 +52,7 @@ TEST_P(ProcessEnding, ComesToAChildWhoseProtocolThrowsAsItIsMade) {
   protocol->on_made = [](NotingProcess&) { throw std::runtime_error("no"); };
   spawn(protocol, child_that({"wait"}));
   ASSERT_TRUE(ends(protocol));
-  EXPECT_EQ(protocol->end->signal(), SIGKILL);
+  EXPECT_EQ(protocol->end->signal(), killed);
 }
 
 TEST_P(ProcessEnding, ComesAfterTheExitWhenAGrandchildHoldsAPipe) {
@@ -113,7 +106,7 @@ TEST_P(ProcessEnding, ComesBySignalsByNumberAndByName) {
   const auto protocol = spawn(child_that({"wait"}));
   EXPECT_THROW(protocol->child().signal_process("NOSUCH"), InvalidArgument);
   EXPECT_THROW(protocol->child().signal_process(12345), InvalidArgument);
-  protocol->child().signal_process(SIGUSR2);
+  protocol->child().signal_process(killed);
   EXPECT_TRUE(ends(protocol));
 }
 
@@ -124,23 +117,6 @@ TEST_P(ProcessEnding, MakesSignalsAnErrorAndTerminateNothing) {
   protocol->child().terminate();
   protocol->child().kill();
   EXPECT_TRUE(ends(protocol));
-}
-
-TEST_P(ProcessEnding, ComesByTermWhereThatIsHeard) {
-  const auto protocol = spawn(child_that({"say-bye"}));
-  ASSERT_TRUE(says(protocol, "ready"));
-  protocol->child().terminate();
-  ASSERT_TRUE(ends(protocol));
-  EXPECT_TRUE(protocol->end->succeeded());
-  EXPECT_EQ(protocol->said[1], "ready\nbye");
-}
-
-TEST_P(ProcessEnding, ComesByKillWhereTermIsIgnored) {
-  const auto protocol = spawn(child_that({"ignore-term"}));
-  ASSERT_TRUE(says(protocol, "ready"));
-  protocol->child().terminate(std::chrono::milliseconds(1));
-  ASSERT_TRUE(ends(protocol));
-  EXPECT_EQ(protocol->end->signal(), SIGKILL);
 }
 
 TEST_P(ProcessEnding, ComesSoonerWhenSomebodyIsInMoreOfAHurry) {
@@ -170,68 +146,7 @@ TEST_P(ProcessEnding, DoesNotComeToOurOwnGroup) {
   EXPECT_TRUE(ends(protocol));
 }
 
-TEST_P(ProcessEnding, LeavesTheChildrenOfOthersAlone) {
-  const auto foreign = ::fork();
-  if (foreign == 0) ::_exit(17);
-  siginfo_t info{};
-  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(foreign), &info, WEXITED | WNOWAIT), 0);
-  EXPECT_EQ(output_of(child_that({"say", "ours"})), "ours");
-  int status = 0;
-  EXPECT_EQ(::waitpid(foreign, &status, WNOHANG), foreign);
-  EXPECT_EQ(WEXITSTATUS(status), 17);
-}
-
-TEST_P(ProcessEnding, IsSeenWithoutAStatusWhenTheSystemReapsByItself) {
-  const auto before = std::signal(SIGCHLD, SIG_IGN);
-  const auto protocol = spawn(child_that({"say", "unheard"}));
-  ASSERT_TRUE(ends(protocol));
-  EXPECT_EQ(protocol->end, ProcessStatus::unknown());
-  EXPECT_EQ(protocol->said[1], "unheard");
-  std::signal(SIGCHLD, before);
-}
-
-TEST_P(ProcessEnding, TakesNoHandlerOfSigchld) {
-  struct sigaction before {};
-  ::sigaction(SIGCHLD, nullptr, &before);
-  const auto protocol = spawn(child_that({"exit", "0"}));
-  struct sigaction after {};
-  ::sigaction(SIGCHLD, nullptr, &after);
-  EXPECT_EQ(before.sa_handler, after.sa_handler);
-  EXPECT_TRUE(ends(protocol));
-}
-
 // ---- when the reactor stops
-
-TEST_P(ProcessEnding, ComesAsTheReactorStopsAndKeepsTheLastOutput) {
-  const auto protocol = spawn(child_that({"say-bye"}));
-  protocol->on_data = [&](NotingProcess& told) {
-    if (told.said[1] == "ready\n") reactor_->stop();
-  };
-  reactor_->run();
-  EXPECT_EQ(protocol->said[1], "ready\nbye");
-  ASSERT_TRUE(protocol->end);
-  EXPECT_TRUE(protocol->end->succeeded());
-}
-
-TEST_P(ProcessEnding, ComesByKillAfterTheGraceAsTheReactorStops) {
-  auto options = child_that({"ignore-term"});
-  options.grace = std::chrono::milliseconds(1);
-  const auto protocol = spawn(options);
-  protocol->on_data = [&](NotingProcess&) { reactor_->stop(); };
-  reactor_->run();
-  ASSERT_TRUE(protocol->end);
-  EXPECT_EQ(protocol->end->signal(), SIGKILL);
-}
-
-TEST_P(ProcessEnding, ComesByKillAtTheDeadlineOfTheShutdown) {
-  const LogCapture log;
-  const auto protocol = spawn(child_that({"ignore-term"}));
-  reactor_->set_shutdown_deadline(std::chrono::milliseconds(1));
-  protocol->on_data = [&](NotingProcess&) { reactor_->stop(); };
-  reactor_->run();
-  ASSERT_TRUE(protocol->end);
-  EXPECT_EQ(protocol->end->signal(), SIGKILL);
-}
 
 TEST_P(ProcessEnding, ComesWithTheConnectionsWhereTheApplicationHasItsOwnWayBefore) {
   auto options = child_that({"cat"});
@@ -249,14 +164,14 @@ TEST_P(ProcessEnding, ComesWithTheConnectionsWhereTheApplicationHasItsOwnWayBefo
   reactor_->run();
   ASSERT_TRUE(gentle->end && stubborn->end);
   EXPECT_TRUE(gentle->end->succeeded());
-  EXPECT_EQ(stubborn->end->signal(), SIGKILL);
+  EXPECT_EQ(stubborn->end->signal(), killed);
 }
 
 TEST_P(ProcessEnding, ComesWithTheReactorsOwn) {
   const auto protocol = spawn(child_that({"wait"}));
   reactor_.reset();
   ASSERT_TRUE(protocol->end);
-  EXPECT_EQ(protocol->end->signal(), SIGKILL);
+  EXPECT_EQ(protocol->end->signal(), killed);
 }
 
 TEST_P(ProcessEnding, IsNotHeldUpByAGrandchildAsTheReactorStops) {
@@ -268,7 +183,8 @@ TEST_P(ProcessEnding, IsNotHeldUpByAGrandchildAsTheReactorStops) {
   EXPECT_TRUE(protocol->end);
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, ProcessEnding, ::testing::ValuesIn(reactor_names()), reactor_of);
+INSTANTIATE_TEST_SUITE_P(Each, ProcessEnding, ::testing::ValuesIn(reactors_with_processes()),
+                         reactor_of);
 
 }  // namespace
 }  // namespace weft::testing

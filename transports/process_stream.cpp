@@ -2,7 +2,7 @@
 
 #include "../framework/error.hpp"
 
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 
 #include "../framework/connect_attempt.hpp"
 #include "../framework/logging.hpp"
@@ -20,7 +20,6 @@ namespace weft {
 namespace {
 
 using detail::ChildProcess;
-using detail::DescriptorTransport;
 
 // A longer line of standard error is logged in pieces.
 constexpr std::size_t max_logged_line = 4096;
@@ -137,7 +136,7 @@ struct Started {
 
   std::string program;
   std::shared_ptr<ChildProcess> child;
-  std::shared_ptr<DescriptorTransport> transport;
+  std::shared_ptr<StreamTransport> transport;
 };
 
 /// Has another factory build the protocols that talk with a program.

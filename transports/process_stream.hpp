@@ -25,8 +25,8 @@ std::shared_ptr<Process> spawn_stream(Reactor& reactor, ProcessOptions options,
 
 /// Runs a program as `spawn_stream` does, for a protocol that `factory` builds; fires once its
 /// `connection_made` has returned, as `Reactor::connect_tcp` does. Cancelling it runs nothing.
-/// Errors, of the deferred alone: SpawnError, InvalidArgument, NoProtocol, ConnectingCancelled, or
-/// what `connection_made` threw. NotSupportedOnThisPlatform is thrown at once.
+/// Errors, of the deferred alone: SpawnError, InvalidArgument, NotSupportedOnThisPlatform,
+/// NoProtocol, ConnectingCancelled, or what `connection_made` threw.
 Deferred<std::shared_ptr<Protocol>> connect_process(Reactor& reactor, ProcessOptions options,
                                                     std::shared_ptr<Factory> factory);
 

@@ -4,8 +4,10 @@
 #include "../../transports/detail/asio_loop.hpp"
 #include "../../transports/detail/tcp_connector.hpp"
 #include "../../transports/detail/tcp_listener.hpp"
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 #include "../../transports/detail/child_process.hpp"
+#endif
+#ifdef __linux__
 #include "../../transports/detail/port_sharing.hpp"
 #include "../../transports/detail/unix_socket.hpp"
 #endif
@@ -139,6 +141,8 @@ class AsioReactor final : public BasicReactor, public Further {
     connector->made_at(options.where);
     return connector->start(options);
   }
+#endif
+#if defined(__linux__) || defined(_WIN32)
   std::shared_ptr<Process> spawn_process(std::shared_ptr<ProcessProtocol> protocol,
                                          const ProcessOptions& options) override {
     return spawn_child(*this, std::move(protocol), options);

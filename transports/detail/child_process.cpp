@@ -4,17 +4,9 @@
 #include "../../framework/logging.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
-#include <fcntl.h>
-#include <poll.h>
 #include <string>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <system_error>
-#include <termios.h>
-#include <unistd.h>
 #include <utility>
 
 namespace weft::detail {
@@ -23,29 +15,11 @@ namespace {
 
 using Kind = ChildDescriptor::Kind;
 
-// The key of a terminal's one stream, which descriptors 0 to 2 mean.
-constexpr int terminal_stream = STDOUT_FILENO;
+constexpr int standard_input = 0;
+constexpr int standard_output = 1;
+constexpr int standard_error = 2;
 // What a child's own children may hold up a shutdown by its pipes.
 constexpr Duration drain_at_stop = std::chrono::seconds(1);
-// How long a killed process may take to go; only one that waits for a device takes any time.
-constexpr int max_death_throes_milliseconds = 2000;
-
-ProcessStatus status_from(const siginfo_t& info) noexcept {
-  if (info.si_code == CLD_EXITED) return ProcessStatus::exited(info.si_status);
-  return ProcessStatus::signalled(info.si_status, info.si_code == CLD_DUMPED);
-}
-
-// What became of the process, if it is gone; `flags` is WNOWAIT to leave it as it is.
-std::optional<ProcessStatus> look(int handle, int flags) noexcept {
-  siginfo_t info{};
-  int result = 0;
-  do {
-    result = ::waitid(P_PIDFD, static_cast<id_t>(handle), &info, WEXITED | WNOHANG | flags);
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) return ProcessStatus::unknown();
-  if (info.si_pid == 0) return std::nullopt;
-  return status_from(info);
-}
 
 }  // namespace
 
@@ -88,68 +62,27 @@ ChildProcess::ChildProcess(Reactor& reactor, const ProcessOptions& options)
       at_stop_(options.at_stop),
       grace_(options.grace),
       drain_grace_(options.drain_grace),
-      descriptors_(options),
+      native_(reactor, options),
       terminal_size_(options.terminal.value_or(TerminalSize{})),
-      on_terminal_(options.terminal.has_value()) {
-  auto launched = launch_process(options, std::move(descriptors_.copies));
-  pid_ = launched.pid;
-  handle_ = std::move(launched.handle);
-  // Somebody else was told of its end.
-  reaped_ = !handle_.open();
-  descriptors_.childs.clear();
-}
+      on_terminal_(options.terminal.has_value()) {}
 
 ChildProcess::~ChildProcess() {
-  if (!reaped_) kill_and_reap();
+  kill_and_reap();
   if (stop_trigger_ && turn() != nullptr) reactor_.remove_system_event_trigger(*stop_trigger_);
 }
 
-void ChildProcess::add_stream(int descriptor, Kind kind,
-                              std::shared_ptr<DescriptorTransport> transport) {
-  streams_.emplace(descriptor, Stream{kind, transport, transport});
-}
-
-std::shared_ptr<DescriptorTransport> ChildProcess::open_terminal() {
-  terminal_ = OwnedDescriptor(::fcntl(descriptors_.terminal.get(), F_DUPFD_CLOEXEC, 3));
-  return std::make_shared<DescriptorTransport>(
-      reactor_, UsedDescriptor(std::move(descriptors_.terminal)), Address(), Address());
-}
-
-std::shared_ptr<DescriptorTransport> ChildProcess::join_standard_streams() {
-  auto& ends = descriptors_.ours;
-  const auto take = [&ends](int target) {
-    const auto found = std::find_if(
-        ends.begin(), ends.end(), [target](const ParentEnd& end) { return end.target == target; });
-    UsedDescriptor used(std::move(found->descriptor));
-    ends.erase(found);
-    return used;
-  };
-  std::shared_ptr<DescriptorTransport> joined;
-  if (descriptors_.terminal.open()) {
-    joined = open_terminal();
-  } else {
-    auto from_child = take(STDOUT_FILENO);
-    auto to_child = take(STDIN_FILENO);
-    joined =
-        std::make_shared<DescriptorTransport>(reactor_, std::move(from_child), std::move(to_child));
-    streams_.emplace(STDIN_FILENO, Stream{Kind::both_ways, joined, nullptr});
-  }
-  streams_.emplace(STDOUT_FILENO, Stream{Kind::both_ways, joined, nullptr});
+std::shared_ptr<StreamTransport> ChildProcess::join_standard_streams() {
+  auto joined = native_.join_standard_streams();
+  if (!on_terminal_) streams_.emplace(standard_input, Stream{Kind::both_ways, joined, nullptr});
+  streams_.emplace(standard_output, Stream{Kind::both_ways, joined, nullptr});
   ++open_pipes_;
   return joined;
 }
 
 void ChildProcess::begin(std::shared_ptr<ProcessProtocol> protocol) {
   const auto self = shared_from_this();
-  for (auto& end : descriptors_.ours) {
-    add_stream(end.target, end.kind,
-               std::make_shared<DescriptorTransport>(
-                   reactor_, UsedDescriptor(std::move(end.descriptor)), Address(), Address()));
-  }
-  descriptors_.ours.clear();
-  if (descriptors_.terminal.open()) {
-    add_stream(terminal_stream, Kind::both_ways, open_terminal());
-  }
+  for (const auto& [descriptor, kind, transport] : native_.open_pipes())
+    streams_.emplace(descriptor, Stream{kind, transport, transport});
   if (at_stop_ == ProcessOptions::AtStop::terminate) {
     stop_trigger_ = reactor_.add_system_event_trigger(
         Phase::before, SystemEvent::shutdown, [weak = weak_from_this()] {
@@ -157,12 +90,11 @@ void ChildProcess::begin(std::shared_ptr<ProcessProtocol> protocol) {
           return child != nullptr ? child->stop() : succeed();
         });
   }
-  if (reaped_) {
+  if (native_.reaped()) {
     kill_call_ = reactor_.call_later(Duration::zero(),
                                      [self] { self->tell_exit(ProcessStatus::unknown()); });
   } else {
-    handle_ = above_standard(std::move(handle_));
-    exit_watch_ = reactor_.watch(handle_.get(), Interest::readable, [self] { self->exited(); });
+    native_.wait_for_exit([self] { self->exited(); });
   }
   protocol_ = std::move(protocol);
   for (auto& [descriptor, stream] : streams_) {
@@ -194,8 +126,8 @@ std::shared_ptr<Process> spawn_child(Reactor& reactor, std::shared_ptr<ProcessPr
 // ---- pipes
 
 const ChildProcess::Stream& ChildProcess::stream(int descriptor) const {
-  const bool standard = descriptor >= STDIN_FILENO && descriptor <= STDERR_FILENO;
-  const auto found = streams_.find(on_terminal_ && standard ? terminal_stream : descriptor);
+  const bool standard = descriptor >= standard_input && descriptor <= standard_error;
+  const auto found = streams_.find(on_terminal_ && standard ? terminal_pipe : descriptor);
   if (found == streams_.end()) {
     throw InvalidArgument("The process of " + program_ + " has no pipe of ours at its descriptor " +
                           std::to_string(descriptor) + "; name it in the options.");
@@ -218,14 +150,13 @@ void ChildProcess::close_child_descriptor(int descriptor) {
 }
 
 void ChildProcess::close_stdin() {
-  check_writable(STDIN_FILENO);
-  if (terminal_.open()) {
-    termios settings{};
-    if (::tcgetattr(terminal_.get(), &settings) != 0) return;
-    const char end = static_cast<char>(settings.c_cc[VEOF]);
-    return pipe(STDIN_FILENO).write(BytesView(&end, 1));
+  check_writable(standard_input);
+  if (native_.terminal_open()) {
+    const auto end = native_.end_of_input();
+    if (end) pipe(standard_input).write(BytesView(&*end, 1));
+    return;
   }
-  const auto& input = stream(STDIN_FILENO);
+  const auto& input = stream(standard_input);
   input.kind == Kind::both_ways ? input.transport->lose_write_connection()
                                 : input.transport->lose_connection();
 }
@@ -263,7 +194,7 @@ void ChildProcess::change_pipe(int descriptor, const std::shared_ptr<Transport>&
 void ChildProcess::pipe_lost(int descriptor) noexcept {
   const auto self = shared_from_this();
   --open_pipes_;
-  if (descriptor == terminal_stream) terminal_.close();
+  if (descriptor == terminal_pipe) native_.close_terminal();
   call_user("child_connection_lost", [&] { protocol_->child_connection_lost(descriptor); });
   end_if_over();
 }
@@ -281,20 +212,17 @@ TerminalSize ChildProcess::terminal_size() const {
 void ChildProcess::set_terminal_size(TerminalSize size) {
   static_cast<void>(terminal_size());
   terminal_size_ = size;
-  const winsize shape{size.rows, size.columns, 0, 0};
-  // Once it is closed there is nobody to tell.
-  if (terminal_.open()) ::ioctl(terminal_.get(), TIOCSWINSZ, &shape);
+  native_.resize_terminal(size);
 }
 
 // ---- signals
 
-bool ChildProcess::send(int signal) const noexcept {
-  return ::syscall(SYS_pidfd_send_signal, handle_.get(), signal, nullptr, 0) == 0;
-}
-
 void ChildProcess::signal_process(int signal) {
-  if (!status_ && send(signal)) return;
-  const std::error_code error(errno, std::system_category());
+  std::error_code error;
+  if (!status_) {
+    error = native_.send(signal);
+    if (!error) return;
+  }
   if (status_ || error == std::errc::no_such_process) {
     throw ProcessExited("The process of " + program_ +
                         " is gone, so there is nobody to signal; ask for its status first.");
@@ -312,9 +240,9 @@ void ChildProcess::terminate(std::optional<Duration> grace, Reach reach) {
   if (status_) return;
   if (reach == Reach::group) {
     ends_group_ = true;
-    ::kill(-pid_, SIGTERM);
+    native_.ask_group_to_end();
   } else {
-    send(SIGTERM);
+    native_.send(SIGTERM);
   }
   const auto wait = grace.value_or(grace_);
   // Whoever is in more of a hurry has his way.
@@ -326,13 +254,13 @@ void ChildProcess::terminate(std::optional<Duration> grace, Reach reach) {
 }
 
 void ChildProcess::kill() noexcept {
-  if (!status_) send(SIGKILL);
+  if (!status_) native_.kill();
 }
 
 void ChildProcess::kill_group_and_reap() noexcept {
-  ::kill(-pid_, SIGKILL);
+  native_.kill_group();
   ends_group_ = false;
-  if (status_ && !reaped_) reap();
+  if (status_ && !native_.reaped()) native_.reap();
 }
 
 // ---- the end
@@ -347,20 +275,14 @@ void ChildProcess::call_user(const char* what, F&& callback) noexcept {
 
 void ChildProcess::exited() {
   const auto self = shared_from_this();
-  const auto status = look(handle_.get(), WNOWAIT);
+  const auto status = native_.look();
   if (!status) return;
-  exit_watch_ = Watch();
+  native_.stop_waiting();
   if (!ends_group_) {
     kill_call_.cancel_if_active();
-    reap();
+    native_.reap();
   }
   tell_exit(*status);
-}
-
-void ChildProcess::reap() noexcept {
-  look(handle_.get(), 0);
-  reaped_ = true;
-  handle_.close();
 }
 
 void ChildProcess::tell_exit(ProcessStatus status) {
@@ -400,14 +322,14 @@ Deferred<void> ChildProcess::stop() {
 void ChildProcess::loop_ended() noexcept {
   const auto self = weak_from_this().lock();
   if (self == nullptr) return;
-  exit_watch_ = Watch();
+  native_.stop_waiting();
   kill_call_.cancel_if_active();
   drain_call_.cancel_if_active();
   try {
     if (!status_) {
       kill_and_reap();
       tell_exit(death_.value_or(ProcessStatus::unknown()));
-    } else if (!reaped_) {
+    } else if (!native_.reaped()) {
       kill_group_and_reap();
     }
     drain_call_.cancel_if_active();
@@ -417,16 +339,7 @@ void ChildProcess::loop_ended() noexcept {
 }
 
 void ChildProcess::kill_and_reap() noexcept {
-  if (reaped_) return;
-  if (ends_group_) ::kill(-pid_, SIGKILL);
-  send(SIGKILL);
-  pollfd waiting{handle_.get(), POLLIN, 0};
-  while (::poll(&waiting, 1, max_death_throes_milliseconds) < 0 && errno == EINTR) {
-  }
-  death_ = look(handle_.get(), 0);
-  if (!death_) log(LogLevel::warning, "process", "A killed process does not go away");
-  reaped_ = true;
-  handle_.close();
+  if (!native_.reaped()) death_ = native_.kill_and_reap(ends_group_);
 }
 
 }  // namespace weft::detail

@@ -4,8 +4,7 @@
 #include "../../framework/process.hpp"
 #include "../../framework/reactor.hpp"
 #include "../../framework/turn.hpp"
-#include "descriptor_transport.hpp"
-#include "process_descriptors.hpp"
+#include "native_process.hpp"
 
 #include <map>
 #include <memory>
@@ -14,8 +13,8 @@
 
 namespace weft::detail {
 
-/// Over any reactor that can watch. Kept alive by its reactor from `begin` until `process_ended`
-/// has returned.
+/// Over any reactor that can watch its end, and carry its pipes. Kept alive by its reactor from
+/// `begin` until `process_ended` has returned.
 class ChildProcess final : public Process,
                            public Turn::Participant,
                            public std::enable_shared_from_this<ChildProcess> {
@@ -27,7 +26,7 @@ class ChildProcess final : public Process,
 
   /// Makes one connection of the child's standard input and output, or of its terminal, for the
   /// caller to establish before `begin`, and to tell of by `pipe_lost(1)` when it is over.
-  [[nodiscard]] std::shared_ptr<DescriptorTransport> join_standard_streams();
+  [[nodiscard]] std::shared_ptr<StreamTransport> join_standard_streams();
   /// Establishes the pipes, waits for the end, and calls `connection_made`. Errors: what the
   /// reactor cannot watch; the child is killed then.
   void begin(std::shared_ptr<ProcessProtocol> protocol);
@@ -38,9 +37,9 @@ class ChildProcess final : public Process,
 
   [[nodiscard]] PendingWork describe() const override {
     if (protocol_ == nullptr) return {};
-    return {"process", program_ + ", number " + std::to_string(pid_), where()};
+    return {"process", program_ + ", number " + std::to_string(pid()), where()};
   }
-  [[nodiscard]] std::int64_t pid() const noexcept override { return pid_; }
+  [[nodiscard]] std::int64_t pid() const noexcept override { return native_.pid(); }
   [[nodiscard]] std::optional<ProcessStatus> status() const noexcept override { return status_; }
   [[nodiscard]] const std::string& program() const noexcept { return program_; }
   [[nodiscard]] Duration grace() const noexcept { return grace_; }
@@ -63,7 +62,7 @@ class ChildProcess final : public Process,
     ChildDescriptor::Kind kind;
     std::shared_ptr<Transport> transport;
     // Not yet established.
-    std::shared_ptr<DescriptorTransport> waiting;
+    std::shared_ptr<StreamTransport> waiting;
   };
 
   void check_writable(int descriptor) const override;
@@ -72,16 +71,11 @@ class ChildProcess final : public Process,
   void loop_ended() noexcept override;
 
   [[nodiscard]] const Stream& stream(int descriptor) const;
-  [[nodiscard]] std::shared_ptr<DescriptorTransport> open_terminal();
-  void add_stream(int descriptor, ChildDescriptor::Kind kind,
-                  std::shared_ptr<DescriptorTransport> transport);
   template <class F>
   void call_user(const char* what, F&& callback) noexcept;
   [[nodiscard]] Deferred<void> stop();
-  bool send(int signal) const noexcept;
   void kill_group_and_reap() noexcept;
   void exited();
-  void reap() noexcept;
   void kill_and_reap() noexcept;
   void tell_exit(ProcessStatus status);
   void abort_pipes();
@@ -95,16 +89,11 @@ class ChildProcess final : public Process,
   ProcessOptions::AtStop at_stop_;
   Duration grace_;
   std::optional<Duration> drain_grace_;
-  ProcessDescriptors descriptors_;
-  pid_t pid_ = -1;
-  OwnedDescriptor handle_;
-  // A copy, for its size; closed with the connection, so that the child hears of that.
-  OwnedDescriptor terminal_;
+  NativeProcess native_;
   TerminalSize terminal_size_;
   std::shared_ptr<ProcessProtocol> protocol_;
   std::map<int, Stream> streams_;
   std::size_t open_pipes_ = 0;
-  Watch exit_watch_;
   DelayedCall kill_call_;
   DelayedCall drain_call_;
   std::optional<TriggerId> stop_trigger_;
@@ -114,11 +103,10 @@ class ChildProcess final : public Process,
   std::optional<ProcessStatus> death_;
   // The whole group is being ended: the child's number, which is the group's, must stay taken.
   bool ends_group_ = false;
-  bool reaped_ = false;
   bool on_terminal_ = false;
 };
 
-/// What Reactor::spawn_process does, on any reactor that can watch.
+/// What Reactor::spawn_process does, on any reactor that can do so much.
 [[nodiscard]] std::shared_ptr<Process> spawn_child(Reactor& reactor,
                                                    std::shared_ptr<ProcessProtocol> protocol,
                                                    const ProcessOptions& options);
