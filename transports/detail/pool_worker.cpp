@@ -29,7 +29,7 @@ ChildDescriptor ours_or_nothing(int descriptor) {
                                            : ChildDescriptor::null();
 }
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   return "\"" + text + "\"";
 }
 
@@ -151,7 +151,7 @@ void PoolWorker::timed_out() {
   if (const auto owner = owner_.lock()) {
     owner->call_answered(
         *this, call,
-        make_failure<TimeoutError>("The worker function " + quoted(call->function) +
+        make_failure<TimeoutError>("The worker function " + in_quotes(call->function) +
                                    " took longer than " + std::to_string(limit.count()) +
                                    " ms, and its worker was killed; give it more time."));
   }
@@ -222,11 +222,11 @@ Failure PoolWorker::failure_of(const WorkerFailure& failure) const {
   switch (failure.kind) {
     case Kind::unknown_function:
       return make_failure<UnknownWorkerFunction>(
-          "The workers know no function called " + quoted(function) +
+          "The workers know no function called " + in_quotes(function) +
           "; register it at namespace scope, or in main before run_worker.");
     case Kind::too_long:
       return make_failure<WorkerMessageTooLong>(
-          "The result of the worker function " + quoted(function) + " has " + failure.said +
+          "The result of the worker function " + in_quotes(function) + " has " + failure.said +
           " bytes, and may have " + std::to_string(options_.max_message_bytes) +
           "; raise max_message_bytes, or give it in pieces.");
     case Kind::out_of_memory:
