@@ -97,7 +97,7 @@ def converse_on(connection, request):
 class Servers(unittest.TestCase):
     def test_they_talk_to_themselves_on_every_reactor(self):
         for reactor in reactors():
-            for program in ("echo_server", "chat_server"):
+            for program in ("echo_server", "chat_server", "stream_echo"):
                 with self.subTest(reactor=reactor, program=program):
                     ran = run(program, "--self-test", "--port", 0, "--reactor", reactor)
                     self.assertEqual(ran.returncode, 0, ran.stdout)
@@ -105,7 +105,7 @@ class Servers(unittest.TestCase):
 
     def test_sigterm_ends_them_in_order_on_every_reactor(self):
         for reactor in reactors():
-            for program in ("echo_server", "chat_server"):
+            for program in ("echo_server", "chat_server", "stream_echo"):
                 with self.subTest(reactor=reactor, program=program), \
                         serving(program, "--reactor", reactor) as (process, port):
                     with connect(port) as connection:

@@ -161,28 +161,29 @@ class Stream : public Protocol {
   void let_writers_go();
   static Deferred<void> join(Waiters& waiters, SourceLocation where);
 
-  // The unread bytes are those from `taken_` on.
-  std::string buffer_;
-  std::size_t taken_ = 0;
-  std::size_t max_buffered_;
-
-  // The read that waits, and what it waits for; `searched_` unread bytes hold no delimiter.
-  std::variant<std::monostate, Promise<Piece>, Promise<std::string>> waiting_;
-  std::size_t limit_ = 0;
-  std::size_t searched_ = 0;
-  std::string delimiter_;
+  // What every message needs comes first, in as few lines of the cache as it fits.
   Kind kind_ = Kind::some;
-
   bool ended_ = false;
   bool holding_ = false;
   bool giving_up_ = false;
   bool writing_paused_ = false;
   bool writing_ended_ = false;
+  // The read that waits, and what it waits for.
+  std::variant<std::monostate, Promise<Piece>, Promise<std::string>> waiting_;
+  std::size_t limit_ = 0;
+  // The unread bytes are those from `taken_` on.
+  std::size_t taken_ = 0;
+  std::string buffer_;
+  std::optional<Failure> loss_;
+  std::size_t max_buffered_;
   std::size_t high_water_;
+
+  // How many unread bytes hold no delimiter.
+  std::size_t searched_ = 0;
+  std::string delimiter_;
   Waiters writers_;
   Waiters closers_;
   DelayedCall look_call_;
-  std::optional<Failure> loss_;
 };
 
 }  // namespace weft

@@ -122,6 +122,7 @@ class StreamPorts : public StreamServer {
 
 TEST_F(StreamPorts, AreAcceptedFromAndTalkedToByCoroutines) {
   std::string heard;
+  // [accept]
   const auto accept_all = [](StreamListener& listener) -> Task<void> {
     for (;;) {
       auto stream = co_await listener.accept();
@@ -129,13 +130,16 @@ TEST_F(StreamPorts, AreAcceptedFromAndTalkedToByCoroutines) {
         co_await stream->write(*data);
     }
   };
+  // [accept]
+  // [open]
   const auto talk = [&]() -> Task<void> {
-    const auto stream = co_await open();
+    const auto stream = co_await open_stream(reactor_, "localhost", port);
     co_await stream->write("hello");
     stream->lose_write_connection();
     heard = co_await stream->read_all();
     co_await stream->close();
   };
+  // [open]
   auto listener = listen();
   auto accepting = ensure_deferred(accept_all(listener));
   for (int i = 0; i < 3; ++i) {

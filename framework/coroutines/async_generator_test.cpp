@@ -34,6 +34,7 @@ class AsyncGeneratorTest : public ::testing::Test {
     std::string text;
     ~Note() { notes.push_back(text); }
   };
+  // [ticks]
   AsyncGenerator<int> ticks() {
     const Note ended{notes_, "gone"};
     try {
@@ -46,12 +47,15 @@ class AsyncGeneratorTest : public ::testing::Test {
       throw;
     }
   }
+  // [ticks]
+  // [sum]
   static Task<int> sum(AsyncGenerator<int> numbers) {
     int sum = 0;
     while (const auto number = co_await numbers.next())
       sum += *number;
     co_return sum;
   }
+  // [sum]
   using Notes = std::vector<std::string>;
 
   testing::ManualClock clock_;

@@ -208,11 +208,13 @@ TEST_F(TaskGroupTest, CancelsItsChildrenWhenTheJoinIsCancelled) {
 class Owner {
  public:
   Owner(Clock& clock, int& calls, int& alive) : clock_(clock), calls_(calls), alive_(alive) {}
+  // [member]
   void begin() {
     group_.adopt(sleep(clock_, 1s).add_callback([this] { call(); }));
     group_.start(stubborn());
     group_.start(outer());
   }
+  // [member]
 
  private:
   void call() { ++calls_; }
@@ -291,10 +293,12 @@ TEST_F(TaskGroupTest, TellsWhoWaitsForAGroupThatIsDestroyed) {
 // ---- with_task_group
 
 TEST_F(TaskGroupTest, GivesWhatItsBodyGivesWhenAllHaveEnded) {
+  // [group]
   auto running = ensure_deferred(with_task_group([&](TaskGroup& group) -> Task<int> {
     group.start(wait_and_note("child", 2s));
     co_return co_await give_after(1s, 7);
   }));
+  // [group]
   clock_.advance(1s);
   EXPECT_TRUE(has_no_result(running));
   clock_.advance(1s);
