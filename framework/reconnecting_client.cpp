@@ -51,6 +51,8 @@ class ReconnectingClient::Client : public std::enable_shared_from_this<Client> {
   std::minstd_rand random_;
   // That of `start`: each connection's own is begun with it, and none with that of the one before.
   detail::HeldContext context_;
+  // That of a `start` that waits for the end of the connection before it.
+  detail::HeldContext next_context_;
   State state_ = State::idle;
   bool start_again_ = false;
   int failures_ = 0;
@@ -135,6 +137,7 @@ void ReconnectingClient::Client::start() {
   }
   if (state_ == State::closing) {
     start_again_ = true;
+    next_context_ = detail::HeldContext::capture();
     return;
   }
   factory_->add_user();
@@ -283,6 +286,8 @@ void ReconnectingClient::Client::closed() {
   }
   for (auto& promise : std::exchange(stops_, {}))
     promise.fire(outcome);
+  auto next = std::move(next_context_);
+  const detail::ContextSwitch inside(next);
   if (std::exchange(start_again_, false)) start();
 }
 

@@ -95,7 +95,9 @@ TlsTransport::TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared
       shared_(std::move(shared)),
       server_name_(std::move(server_name)),
       host_(carrier.host()),
-      peer_(carrier.peer()) {}
+      peer_(carrier.peer()) {
+  if (carrier.context() != nullptr) drop_context();
+}
 
 TlsTransport::~TlsTransport() {
   handshake_over();
