@@ -5,7 +5,9 @@
 #include "detail/awaiters.hpp"
 #include "detail/task_promise.hpp"
 
+#include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace weft {
@@ -115,6 +117,13 @@ Task<T> TaskPromise<T>::get_return_object(SourceLocation made) noexcept {
   return Task<T>(*this);
 }
 
+/// What is kept of an argument for a task. What is given as a const reference may be gone before
+/// the task has ended; what is given to be changed is the caller's.
+template <class A>
+using KeptArgument = std::conditional_t<std::is_const_v<std::remove_reference_t<A>> &&
+                                            std::is_copy_constructible_v<std::remove_cvref_t<A>>,
+                                        std::remove_cvref_t<A>, A>;
+
 /// Keeps what a callback captured, and its arguments, until the task that it returned has ended.
 template <class T, class F, class... Args>
 Task<T> call_and_keep(F callback, Args... args) {
@@ -135,10 +144,11 @@ struct Returned<Task<R>> {
   using Value = R;
   template <class F, class... Args>
   static Deferred<R> begin(F&& callback, Args&&... args) {
-    if constexpr (std::is_lvalue_reference_v<F> || !std::is_class_v<F> || std::is_empty_v<F>) {
+    constexpr bool captures_nothing = !std::is_class_v<F> || std::is_empty_v<F>;
+    if constexpr (std::is_lvalue_reference_v<F> || (captures_nothing && sizeof...(Args) == 0)) {
       return ensure_deferred(std::invoke(callback, std::forward<Args>(args)...));
     } else {
-      return TaskCell<R>::begin_hidden(call_and_keep<R, F, std::decay_t<Args>...>(
+      return TaskCell<R>::begin_hidden(call_and_keep<R, F, KeptArgument<Args>...>(
           std::move(callback), std::forward<Args>(args)...));
     }
   }

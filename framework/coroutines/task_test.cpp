@@ -2,6 +2,7 @@
 
 #include "../allocation_counter_test.hpp"
 #include "../census.hpp"
+#include "../context.hpp"
 #include "../deferred_semaphore.hpp"
 #include "../error.hpp"
 #include "../gather.hpp"
@@ -41,15 +42,21 @@ class Counted {
 
 template <class T>
 T value_of(Deferred<T> deferred) {
-  return deferred.take_result().value().value();
+  if constexpr (std::is_void_v<T>) {
+    static_cast<void>(deferred.take_result().value().value());
+  } else {
+    return deferred.take_result().value().value();
+  }
 }
 
 Task<int> one() {
   co_return 1;
 }
+// [task]
 Task<int> plus_one(Deferred<int> number) {
   co_return co_await number + 1;
 }
+// [task]
 Task<int> failing() {
   throw BadInput();
   co_return 0;
@@ -67,11 +74,13 @@ TEST(Task, DoesNothingUntilItIsBegun) {
 }
 
 TEST(Task, RunsToItsFirstWaitWithoutALoop) {
+  // [ensure_deferred]
   Promise<int> promise;
   auto result = ensure_deferred(plus_one(promise.deferred()));
   EXPECT_FALSE(result.ready());
   promise.callback(41);
   EXPECT_EQ(value_of(std::move(result)), 42);
+  // [ensure_deferred]
 }
 
 TEST(Task, GoesOnAtOnceWhereTheResultIsThere) {
@@ -225,6 +234,7 @@ TEST(Task, DestroysEachTemporaryOfACoAwaitOnce) {
 TEST(Task, IsWhatACallbackMayReturn) {
   Promise<int> gate;
   Promise<int> start;
+  // [callback]
   auto chain = start.deferred()
                    .add_callback([&, kept = std::string("a capture that a task needs")](
                                      int number) -> Task<std::string> {
@@ -232,6 +242,7 @@ TEST(Task, IsWhatACallbackMayReturn) {
                      co_return kept + std::to_string(number);
                    })
                    .add_callback([](const std::string& text) { return text.size(); });
+  // [callback]
   start.callback(1);
   EXPECT_FALSE(chain.ready());
   gate.callback(2);
@@ -251,13 +262,38 @@ TEST(Task, IsWhatAnErrbackMayReturn) {
 
 TEST(Task, ThatACallbackReturnedKeepsItsArguments) {
   Promise<void> gate;
-  auto result = succeed(std::string("an argument by reference, not by value"))
-                    .add_callback([&gate](const std::string& text) -> Task<std::size_t> {
-                      co_await gate.deferred();
-                      co_return text.size();
+  auto opened = std::make_shared<Deferred<void>>(gate.deferred());
+  auto result = succeed(std::make_pair(std::string("by reference, not by value"), opened))
+                    .add_callback([](const auto& argument) -> Task<std::size_t> {
+                      co_await *argument.second;
+                      co_return argument.first.size();
                     });
   gate.callback();
-  EXPECT_EQ(value_of(std::move(result)), 38U);
+  EXPECT_EQ(value_of(std::move(result)), 26U);
+}
+
+TEST(Task, ThatAnErrbackReturnedKeepsTheFailure) {
+  Promise<void> gate;
+  static std::optional<Deferred<void>> opened;  // so that nothing is captured
+  opened.emplace(gate.deferred());
+  auto result = fail<std::string>(make_failure<BadInput>())
+                    .add_errback<BadInput>([](const BadInput& error) -> Task<std::string> {
+                      co_await *opened;
+                      co_return error.what();
+                    });
+  gate.callback();
+  EXPECT_EQ(value_of(std::move(result)), "The input is bad.");
+}
+
+TEST(Task, MayChangeWhatMaybeDeferredWasGivenToChange) {
+  int number = 1;
+  const auto add = [](int& changed, int by) -> Task<void> {
+    co_await succeed();
+    changed += by;
+  };
+  value_of(maybe_deferred(add, number, 4));
+  value_of(maybe_deferred([add](int& changed) { return add(changed, 2); }, number));
+  EXPECT_EQ(number, 7);
 }
 
 TEST(Task, IsWhatMaybeDeferredAndAPermitsHolderMayGive) {
@@ -363,16 +399,83 @@ TEST(Task, ThatFailsUnhandledIsReportedWithItsNameAndPlace) {
 TEST(Task, ThatACallbackReturnedIsReportedByItsOwnName) {
   const RecordedLog log;
   {
-    const int capture = 1;
-    Deferred<int> lost = maybe_deferred([capture]() -> Task<int> {
+    Deferred<int> lost = maybe_deferred([number = 1]() -> Task<int> {
       return plus_one(fail<int>(make_failure<BadInput>()))
-          .named("number " + std::to_string(capture));
+          .named("number " + std::to_string(number));
     });
   }
   ASSERT_EQ(log.lines().size(), 1U);
   EXPECT_NE(log.lines()[0].find("the task number 1, begun"), std::string::npos) << log.lines()[0];
   census().unhandled_failures -= 1;
 }
+
+// ---- context
+
+const ContextVar<int> request("request", 0);
+
+TEST(TaskContext, BeginsAsACopyOfItsCallers) {
+  const auto scope = request.scoped(7);
+  const auto reading = []() -> Task<int> { co_return request.get(); };
+  EXPECT_EQ(value_of(ensure_deferred(reading())), 7);
+}
+
+TEST(TaskContext, KeepsWhatATaskSetsAcrossItsWaitsAndFromItsCaller) {
+  Promise<void> first;
+  Promise<void> second;
+  std::vector<int> seen;
+  const auto setting = [&]() -> Task<void> {
+    request.set(1);
+    co_await first.deferred();
+    seen.push_back(request.get());
+    request.set(2);
+    co_await second.deferred();
+    seen.push_back(request.get());
+  };
+  auto result = ensure_deferred(setting());
+  EXPECT_EQ(request.get(), 0);
+  {
+    const auto scope = request.scoped(9);
+    first.callback();
+    EXPECT_EQ(request.get(), 9);
+  }
+  second.callback();
+  EXPECT_EQ(request.get(), 0);
+  EXPECT_EQ(seen, (std::vector<int>{1, 2}));
+  value_of(std::move(result));
+}
+
+TEST(TaskContext, IsSharedWithTheTasksItAwaits) {
+  Promise<void> gate;
+  const auto inner = [&]() -> Task<void> {
+    co_await gate.deferred();
+    request.set(request.get() + 1);
+  };
+  const auto outer = [&]() -> Task<int> {
+    request.set(40);
+    co_await inner();
+    co_return request.get();
+  };
+  auto result = ensure_deferred(outer());
+  gate.callback();
+  EXPECT_EQ(value_of(std::move(result)), 41);
+}
+
+TEST(TaskContext, IsLetGoOfWhenTheTaskEnds) {
+  bool left = false;
+  Promise<void> gate;
+  const auto setting = [&]() -> Task<void> {
+    request.set(1);
+    Context::current().on_exit([&] { left = true; });
+    co_await gate.deferred();
+  };
+  auto result = ensure_deferred(setting());
+  EXPECT_FALSE(left);
+  gate.callback();
+  EXPECT_TRUE(left);
+  value_of(std::move(result));
+}
+
+// ---- what it costs
 
 TEST(Task, AwaitingAResultThatIsThereAllocatesNothing) {
   const auto counting = []() -> Task<std::int64_t> {

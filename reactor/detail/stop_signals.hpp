@@ -2,6 +2,9 @@
 #pragma once
 
 #include "../../framework/watch.hpp"
+#ifndef _WIN32
+#include "signal_pipe.hpp"
+#endif
 
 namespace weft {
 
@@ -10,8 +13,7 @@ class Reactor;
 namespace detail {
 
 /// Takes those of the two signals that the application has left alone. One reactor of a process has
-/// them at a time. The third that comes ends the program as if nobody had taken it. Asio's own
-/// signal sets cannot be used: their handler is one C function for all backends of a program.
+/// them at a time. The third that comes ends the program as if nobody had taken it.
 class StopSignals {
  public:
   StopSignals() = default;
@@ -23,15 +25,29 @@ class StopSignals {
   /// Windows `reactor.stop_from_thread` is called. Errors: std::system_error.
   bool take(Reactor& reactor);
   void give_back() noexcept;
-  [[nodiscard]] Descriptor descriptor() const noexcept { return read_end_; }
-  /// Reads one signal off the descriptor; false when there is none.
-  bool read_one() noexcept;
+#ifdef _WIN32
+  [[nodiscard]] Descriptor descriptor() const noexcept {
+    return -1;
+  }
+  bool read_one() noexcept {
+    return false;
+  }
 
  private:
   static constexpr int signals = 2;
   bool taken_[signals] = {false, false};
-  int read_end_ = -1;
-  int write_end_ = -1;
+#else
+  [[nodiscard]] Descriptor descriptor() const noexcept {
+    return pipe_.descriptor();
+  }
+  /// Reads one signal off the descriptor; false when there is none.
+  bool read_one() noexcept {
+    return pipe_.read_one() != 0;
+  }
+
+ private:
+  SignalPipe pipe_;
+#endif
 };
 
 }  // namespace detail

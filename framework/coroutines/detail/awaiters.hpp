@@ -5,7 +5,6 @@
 #include "task_run.hpp"
 
 #include <coroutine>
-#include <optional>
 #include <type_traits>
 #include <utility>
 

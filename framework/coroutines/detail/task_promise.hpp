@@ -91,9 +91,7 @@ class TaskCell final : public Cell<T>, private TaskRun {
     if (this->wake()) conclude();
   }
   void discard() noexcept override {
-    if (std::exchange(root_, nullptr) == nullptr) return;
-    this->leave_list();
-    this->unwind();
+    if (std::exchange(root_, nullptr) != nullptr) this->unwind();
   }
   void cancel_origin() noexcept override { this->keep_cancellation(); }
   void tell_unhandled(const Failure& failure) noexcept override {
@@ -101,14 +99,13 @@ class TaskCell final : public Cell<T>, private TaskRun {
   }
 
   void conclude() noexcept {
-    this->leave_list();
     Outcome<T> outcome = root_->take_outcome();
     if (!outcome.succeeded()) {
       made_ = root_->made();
       name_ = root_->release_name();
     }
     // The frame is gone before its result is seen.
-    std::exchange(root_, nullptr)->destroy();
+    this->leave(*std::exchange(root_, nullptr));
     this->put(std::move(outcome));
   }
 

@@ -82,6 +82,7 @@ bool TaskRun::drive() noexcept {
     leave_list();
     list_in(Turn::current());
   }
+  const ContextSwitch inside(context_);
   running_ = true;
   do {
     resumes_ = false;
@@ -97,11 +98,16 @@ bool TaskRun::drive() noexcept {
 }
 
 void TaskRun::unwind() noexcept {
-  for (TaskFrame* frame = innermost_; frame != nullptr;) {
-    TaskFrame* const awaiting = std::exchange(frame->awaiter_, nullptr);
-    if (!frame->kept_) frame->destroy();
-    frame = awaiting;
+  leave_list();
+  {
+    const ContextSwitch inside(context_);
+    for (TaskFrame* frame = innermost_; frame != nullptr;) {
+      TaskFrame* const awaiting = std::exchange(frame->awaiter_, nullptr);
+      if (!frame->kept_) frame->destroy();
+      frame = awaiting;
+    }
   }
+  context_ = {};
 }
 
 void TaskRun::raise(const Failure& failure) {

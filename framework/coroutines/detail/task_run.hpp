@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../../detail/cell.hpp"
+#include "../../detail/held_context.hpp"
 #include "../../failure.hpp"
 #include "../../source_location.hpp"
 
@@ -24,7 +25,8 @@ class TaskRun;
 
 /// What every coroutine of ours has in its frame: the base of its promise. It lies there before it
 /// begins, as the innermost or an awaiting frame of a run, and after its end until its result is
-/// taken.
+/// taken. It is destroyed before it begins or when it has given back, never while it waits: what a
+/// run waits for always comes, be it as a BrokenPromiseError.
 class TaskFrame {
  public:
   TaskFrame(const TaskFrame&) = delete;
@@ -87,7 +89,8 @@ class TaskFrame {
 /// A task that was begun by itself, and those that it awaits: a stack of frames, of which the
 /// innermost runs or waits. It resumes them in a loop, so that neither the depth of the stack nor
 /// the number of awaits grows the program's: no frame resumes another. It waits for one cell at a
-/// time, as the consumer of that cell.
+/// time, as the consumer of that cell. All of its frames share a context, which begins as a copy of
+/// the one that it was begun in.
 class TaskRun {
  public:
   TaskRun(const TaskRun&) = delete;
@@ -139,7 +142,8 @@ class TaskRun {
   [[nodiscard]] static std::vector<const TaskRun*> listed(const Turn& turn);
 
  protected:
-  TaskRun(CellBase& cell, TaskFrame& root) noexcept : cell_(cell), innermost_(&root) {
+  TaskRun(CellBase& cell, TaskFrame& root) noexcept
+      : cell_(cell), innermost_(&root), context_(HeldContext::capture()) {
     root.run_ = this;
   }
   ~TaskRun() = default;
@@ -155,10 +159,18 @@ class TaskRun {
   }
   /// It was cancelled while it ran: its next wait is.
   void keep_cancellation() noexcept { cancel_next_wait_ = true; }
-  /// Destroys the frames where they wait, each before the one that awaits it.
+  /// It has ended: `root` is destroyed, in the run's context, which is let go of then.
+  void leave(TaskFrame& root) noexcept {
+    leave_list();
+    {
+      const ContextSwitch inside(context_);
+      root.destroy();
+    }
+    context_ = {};
+  }
+  /// It will not end: destroys the frames where they wait, each before the one that awaits it, in
+  /// the run's context, which is let go of then.
   void unwind() noexcept;
-  /// It has ended, and is listed no more.
-  void leave_list() noexcept;
 
  private:
   friend class weft::Turn;
@@ -169,6 +181,7 @@ class TaskRun {
   }
   bool drive() noexcept;
   void list_in(Turn* turn) noexcept;
+  void leave_list() noexcept;
   void link(TaskRun*& first) noexcept;
   void unlink(TaskRun*& first) noexcept;
   /// The turn is gone; its tasks belong to no loop.
@@ -181,6 +194,7 @@ class TaskRun {
 
   CellBase& cell_;
   TaskFrame* innermost_;
+  HeldContext context_;
   // The loop that resumes frames runs, and has another to resume.
   bool running_ = false;
   bool resumes_ = false;

@@ -1,0 +1,19 @@
+#include "dump_tasks.hpp"
+
+#include "../framework/coroutines/task_list.hpp"
+#include "../framework/logging.hpp"
+#include "signals.hpp"
+
+#include <string>
+
+namespace weft {
+
+Watch dump_tasks_on_signal(Reactor& reactor, int signal) {
+  return on_signal(reactor, signal, [&reactor] {
+    const auto tasks = dump_tasks(reactor);
+    log(LogLevel::info, "task",
+        tasks.empty() ? "No task waits or runs." : "These tasks have not ended:\n" + tasks);
+  });
+}
+
+}  // namespace weft
