@@ -34,6 +34,7 @@ ECHO_PEERS = [
     ("libuv", ["libuv_server"]),
     ("libevent", ["libevent_server"]),
 ]
+STREAM = ("weft epoll, Stream", ["weft_server", "epoll", "stream"])
 # select watches no more than 1,024 descriptors.
 WITHOUT_SELECT = ["epoll", "io_uring"]
 
@@ -41,7 +42,7 @@ WITHOUT_SELECT = ["epoll", "io_uring"]
 def ping(connections, messages=40_000, reactors=None, peers=True):
     many = "connection" if connections == 1 else "connections"
     return Scenario(f"echo, {connections:,} {many}", "message",
-                    raw("echo") + weft("echo", reactors) + (ECHO_PEERS if peers else []),
+                    raw("echo") + weft("echo", reactors) + ([STREAM, *ECHO_PEERS] if peers else []),
                     "ping", (connections, messages, 64), messages)
 
 

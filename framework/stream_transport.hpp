@@ -91,8 +91,12 @@ class StreamTransport : public Transport,
   /// Another stream carries this one, and is the one that counts.
   void set_carried_by_another() noexcept { counts_ = false; }
 
-  /// For one that shared its carrier's context, which is about to be let go of: keeps what it is.
-  void keep_context() noexcept { context_ = detail::HeldContext::current(); }
+  /// For one that shares its carrier's context: has none of its own.
+  void drop_context() noexcept { context_ = detail::HeldContext(); }
+  /// The carrier is about to let go of it: keeps the current one, until its protocol has been told.
+  void keep_context() noexcept {
+    if (protocol_ != nullptr) context_ = detail::HeldContext::current();
+  }
 
   /// What became of an attempt to send.
   struct SendResult {

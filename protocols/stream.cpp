@@ -254,6 +254,8 @@ void Stream::eof_received() {
 void Stream::connection_lost(const Failure& reason) {
   loss_ = reason;
   look_call_.cancel_if_active();
+  // It was for a transport that has not come to take it.
+  if (std::exchange(giving_up_, false)) empty_buffer();
   answer_if_complete();
   for (auto& writer : std::exchange(writers_, {})) {
     if (!writer.fired()) writer.errback(reason);

@@ -192,6 +192,35 @@ TEST_F(StreamTest, LosesNoByteOfAReadThatIsCancelled) {
   EXPECT_EQ(shown(stream_->read_line()), "end");
 }
 
+TEST_F(StreamTest, LosesNoByteWhateverIsReadAndWhereverItIsCancelled) {
+  const std::string input = "a line\r\n and more\r\n";
+  const std::vector<std::function<void()>> cancelled_reads{
+      [&] { stream_->read_line().cancel(); },
+      [&] { stream_->read_exactly(input.size()).cancel(); },
+      [&] { stream_->read_until("more\r\n").cancel(); },
+      [&] { stream_->read_all().cancel(); },
+  };
+  for (const auto& cancelled_read : cancelled_reads) {
+    for (std::size_t at = 0; at < 7; ++at) {
+      connect();
+      peer_->deliver(input.substr(0, at));
+      cancelled_read();
+      peer_->deliver(input.substr(at));
+      EXPECT_EQ(shown(stream_->read_exactly(input.size())), input) << at;
+    }
+  }
+}
+
+TEST_F(StreamTest, FailsWhoReadsWhenTheConnectionIsLostBeforeTlsHasBegun) {
+  peer_->deliver("plain");
+  stream_->change_transport(peer_);
+  auto read = stream_->read_some();
+  EXPECT_TRUE(has_no_result(read));
+  peer_->break_with(Failure(ConnectionReset("gone")));
+  EXPECT_EQ(shown(std::move(read)), "(weft::ConnectionReset)");
+  EXPECT_EQ(stream_->available(), 0U);
+}
+
 TEST_F(StreamTest, LosesNoByteOfAReadThatNobodyWantsAnyMore) {
   { auto dropped = stream_->read_some(); }
   peer_->deliver("kept");

@@ -82,7 +82,9 @@ class ThrottledTransport final : public StreamTransport {
         host_(carrier.host()),
         peer_(carrier.peer()),
         own_(own),
-        shared_(std::move(shared)) {}
+        shared_(std::move(shared)) {
+    if (carrier.context() != nullptr) drop_context();
+  }
 
   ~ThrottledTransport() override { leave_line(); }
 

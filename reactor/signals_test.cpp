@@ -28,10 +28,12 @@ class Signals : public ::testing::TestWithParam<std::string> {
 
 TEST_P(Signals, CallBackInTheLoopOnceForEachThatComes) {
   int heard = 0;
+  // [on_signal]
   const auto watch = on_signal(*reactor_, SIGUSR1, [&] {
     EXPECT_EQ(&Reactor::current(), reactor_.get());
     ++heard;
   });
+  // [on_signal]
   std::raise(SIGUSR1);
   std::raise(SIGUSR1);
   EXPECT_EQ(heard, 0);

@@ -1,3 +1,4 @@
+#include "../framework/context.hpp"
 #include "tls_test_case_test.hpp"
 
 #include <gmock/gmock.h>
@@ -111,6 +112,32 @@ TEST_P(StartTls, MovesProducersPausesAndMarksAlong) {
   pump_.flush();
   EXPECT_THAT(server_->data, HasSubstr("y"));
   EXPECT_EQ(client_->events.back(), "resume");
+}
+
+TEST_P(StartTls, KeepsTheContextOfTheConnection) {
+  const ContextVar<int> number("number", 0);
+  std::vector<int> seen;
+  client_->on_data = [&](AccumulatingProtocol& self, BytesView) {
+    if (self.data == "go" && !client_upgrade_.done) {
+      upgrade_client();
+      number.set(2);
+    } else if (self.data.size() > 2) {
+      seen.push_back(number.get());
+      number.set(number.get() + 1);
+    }
+  };
+  pump_.clock().turn().enter_logged("test", [&] {
+    server_->way().write("go");
+    upgrade_server();
+    server_->way().write("ab");
+  });
+  pump_.flush();
+  server_->way().write("cd");
+  pump_.flush();
+  ASSERT_GE(seen.size(), 2U);
+  EXPECT_EQ(seen.front(), 2);
+  EXPECT_EQ(seen.back(), static_cast<int>(seen.size()) + 1);
+  EXPECT_EQ(number.get(), 0);
 }
 
 TEST_P(StartTls, StartsAgainInsideOfTls) {  // 140

@@ -96,6 +96,7 @@ void KeptConnection::start() {
   if (running()) throw AlreadyRunningError("This client was started already; stop it first.");
   if (state_ == State::closing) {
     start_again_ = true;
+    next_context_ = HeldContext::capture();
     return;
   }
   factory_->add_user();
@@ -283,6 +284,8 @@ void KeptConnection::closed() {
   }
   for (auto& promise : std::exchange(stops_, {}))
     promise.fire(outcome);
+  auto next = std::move(next_context_);
+  const ContextSwitch inside(next);
   if (std::exchange(start_again_, false)) start();
 }
 

@@ -73,6 +73,8 @@ class KeptConnection : public std::enable_shared_from_this<KeptConnection> {
   std::minstd_rand random_;
   // That of `start`: each connection's own is begun with it, and none with that of the one before.
   HeldContext context_;
+  // That of a `start` that waits for the end of the connection before it.
+  HeldContext next_context_;
   State state_ = State::idle;
   bool start_again_ = false;
   bool preparation_under_way_ = false;

@@ -137,10 +137,12 @@ Deferred<void> MultiService::stop() {
 Deferred<void> MultiService::stop_one(Service& service) {
   auto stopped = service.stop_service();
   if (aborted_) service.abort_service();
-  return std::move(stopped).add_errback([this, what = described(service)](const Failure& failure) {
-    log_failure("service", "The " + what + " did not stop in order", failure);
-    if (!stop_failure_) stop_failure_ = Failure(ServiceError(what, "stop", failure));
-  });
+  return std::move(stopped).add_errback(
+      [this, kept = service.shared_from_this()](const Failure& failure) {
+        const auto what = described(*kept);
+        log_failure("service", "The " + what + " did not stop in order", failure);
+        if (!stop_failure_) stop_failure_ = Failure(ServiceError(what, "stop", failure));
+      });
 }
 
 Deferred<void> MultiService::stop_next() {

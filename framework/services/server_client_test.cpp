@@ -70,6 +70,7 @@ struct Server : ::testing::Test {
   }
 };
 
+// [memory]
 TEST_F(Server, BindsAtItsPrivilegedStart) {
   auto service = serve();
   EXPECT_TRUE(reactor.ports().empty());
@@ -79,6 +80,7 @@ TEST_F(Server, BindsAtItsPrivilegedStart) {
   success_result_of(service->stop_service());
   EXPECT_TRUE(reactor.ports().empty());
 }
+// [memory]
 
 TEST_F(Server, FailsToStartWhereThePortIsTaken) {
   const auto other = reactor.listen_tcp(80, factory);

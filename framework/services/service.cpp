@@ -28,6 +28,11 @@ Deferred<void> Service::stop() {
   return succeed();
 }
 
+void Service::abort() {
+  auto stop_under_way = std::move(under_way_);
+  stop_under_way.cancel();
+}
+
 // ---- starting
 
 Deferred<void> Service::privileged_start_service() {
@@ -131,15 +136,15 @@ Deferred<void> Service::stop_service() {
 }
 
 void Service::undo() {
-  static_cast<void>(maybe_deferred([this] {
-                      return stop();
-                    }).add_both([self = shared_from_this()](const Outcome<void>& outcome) {
-    self->stop_ended(outcome);
-  }));
+  auto stopped = maybe_deferred([this] { return stop(); });
+  under_way_ = stopped.canceller();
+  static_cast<void>(std::move(stopped).add_both(
+      [self = shared_from_this()](const Outcome<void>& outcome) { self->stop_ended(outcome); }));
 }
 
 void Service::stop_ended(const Outcome<void>& outcome) {
   const auto self = shared_from_this();
+  under_way_ = Canceller();
   state_ = ServiceState::stopped;
   if (waiting_for_stop_.empty() && !outcome) {
     log_failure("service", "The service \"" + name_ + "\" could not be stopped in order",

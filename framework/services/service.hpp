@@ -81,8 +81,8 @@ class Service : public std::enable_shared_from_this<Service> {
   virtual Deferred<void> start();
   /// Undoes what either of them did, also where they failed or were cancelled half way.
   virtual Deferred<void> stop();
-  /// Has a `stop` under way end at once.
-  virtual void abort() {}
+  /// Has a `stop` under way end at once: cancels what it returned, unless overridden.
+  virtual void abort();
 
   Deferred<void> begin();
   void prepare();

@@ -204,6 +204,19 @@ TEST_F(OneService, IsAbortedWhileItStopsAndAtNoOtherTime) {
   EXPECT_EQ(log, "prepare a, start a, stop a, abort a, ");
 }
 
+TEST(Service, HasTheStopCancelledThatItIsAbortedIn) {
+  struct Endless : Service {
+    Deferred<void> stop() override { return never.deferred(); }
+    Promise<void> never;
+  };
+  auto endless = std::make_shared<Endless>();
+  success_result_of(endless->start_service());
+  auto stopped = endless->stop_service();
+  endless->abort_service();
+  failure_result_of<CancelledError>(std::move(stopped));
+  EXPECT_EQ(endless->state(), ServiceState::stopped);
+}
+
 // ---- several
 
 struct Several : ::testing::Test {
@@ -421,7 +434,7 @@ TEST_F(Several, HaveNoParentOnceItIsGone) {
 }
 
 TEST_F(Several, AreStartedAndStoppedByThousandsWithoutGrowingTheStack) {
-  for (int i = 0; i < 20'000; ++i)
+  for (int i = 0; i < 10'000; ++i)
     success_result_of(parent->add_service(std::make_shared<MultiService>()));
   services["a"]->hold("start");
   auto started = parent->start_service();

@@ -4,6 +4,7 @@
 #include "../../framework/endpoint_arguments.hpp"
 #include "../../framework/logging.hpp"
 #include "../../framework/looping_call.hpp"
+#include "../../framework/turn.hpp"
 #include "../make_reactor.hpp"
 #include "../signals.hpp"
 #include "log_file.hpp"
@@ -161,6 +162,11 @@ int Program::run(const ServiceMaker& make) {
 
 // What still waits when the reactor ends is told then, and may come back to this object.
 void Program::end() noexcept {
+  if (service_ != nullptr) {
+    // One whose stop never ends would keep itself for ever.
+    reactor().turn().enter_logged("A service could not be aborted",
+                                  [this] { service_->abort_service(); });
+  }
   signs_of_life_.reset();
   reload_watch_.cancel();
   service_.reset();

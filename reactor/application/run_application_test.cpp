@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -350,8 +352,10 @@ TEST_P(Applications, GiveSignsOfLifeUntilTheirLoopIsStuck) {
   environment_["NOTIFY_SOCKET"] = "@weft/" + path("notify");
   environment_["WATCHDOG_USEC"] = "20000";
   auto child = started({"--reload=well", "--stuck"});
-  EXPECT_TRUE(spin_until(
-      [&] { return std::count(systemd.told().begin(), systemd.told().end(), "WATCHDOG=1") >= 3; }));
+  EXPECT_TRUE(spin_until([&] {
+    const auto& told = systemd.told();
+    return std::count(told.begin(), told.end(), "WATCHDOG=1") >= 3;
+  }));
   send(child, SIGHUP);
   ASSERT_TRUE(says(child, "reloading"));
   systemd.forget();

@@ -97,6 +97,7 @@ TlsTransport::TlsTransport(Transport& carrier, std::shared_ptr<TlsShared> shared
       host_(carrier.host()),
       peer_(carrier.peer()) {
   set_carried_by_another();
+  if (carrier.context() != nullptr) drop_context();
 }
 
 TlsTransport::~TlsTransport() {

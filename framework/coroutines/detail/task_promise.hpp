@@ -91,8 +91,7 @@ class TaskCell final : public Cell<T>, private TaskRun {
     if (this->wake()) conclude();
   }
   void discard() noexcept override {
-    if (std::exchange(root_, nullptr) == nullptr) return;
-    this->unwind();
+    if (std::exchange(root_, nullptr) != nullptr) this->unwind();
   }
   void cancel_origin() noexcept override { this->keep_cancellation(); }
   void tell_unhandled(const Failure& failure) noexcept override {

@@ -168,8 +168,8 @@ class TaskRun {
     }
     context_ = {};
   }
-  /// Ends it where it waits: destroys the frames, each before the one that awaits it, in the run's
-  /// context.
+  /// It will not end: destroys the frames where they wait, each before the one that awaits it, in
+  /// the run's context, which is let go of then.
   void unwind() noexcept;
 
  private:
