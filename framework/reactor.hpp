@@ -180,14 +180,14 @@ class Reactor : public Clock {
                                                         const DatagramOptions& options);
   std::shared_ptr<DatagramTransport> listen_udp(Port port,
                                                 std::shared_ptr<DatagramProtocol> protocol,
-                                                SourceLocation where = SourceLocation::current());
+                                                CallPlace where = SourceLocation::current());
   /// The same for datagrams over a UNIX socket at `path`, which may be abstract; an empty path has
   /// none, so that nobody can answer.
   virtual std::shared_ptr<DatagramTransport> listen_unix_datagrams(
       std::string path, std::shared_ptr<DatagramProtocol> protocol, const DatagramOptions& options);
   std::shared_ptr<DatagramTransport> listen_unix_datagrams(
       std::string path, std::shared_ptr<DatagramProtocol> protocol,
-      SourceLocation where = SourceLocation::current());
+      CallPlace where = SourceLocation::current());
 
   /// Runs a program, with pipes or a terminal between it and `protocol`; see process.hpp.
   /// Errors: SpawnError when it cannot be run, InvalidArgument, NotSupportedOnThisPlatform; thrown

@@ -41,4 +41,15 @@ class SourceLocation {
 };
 #endif
 
+/// A place as the last parameter of an overload that another one differs from by its options: `{}`
+/// cannot mean it.
+class CallPlace {
+ public:
+  CallPlace(const SourceLocation& where) noexcept : where_(where) {}
+  operator const SourceLocation&() const noexcept { return where_; }
+
+ private:
+  SourceLocation where_;
+};
+
 }  // namespace weft

@@ -1,5 +1,6 @@
 #include "task_list.hpp"
 
+#include "../detail/names.hpp"
 #include "../reactor.hpp"
 #include "../turn.hpp"
 #include "detail/task_run.hpp"
@@ -15,10 +16,6 @@ namespace {
 using detail::CellBase;
 using detail::TaskFrame;
 using detail::TaskRun;
-
-std::string place(const SourceLocation& where) {
-  return std::string(where.file_name()) + ":" + std::to_string(where.line());
-}
 
 // Writes runs one below the other, each before the runs that it awaits.
 class Listing {
@@ -82,7 +79,7 @@ class Listing {
       if (left > 0 || awaits_run) {
         info.waits_for = "a task";
       } else if (!run.running() && run.cell().source() != nullptr) {
-        info.waits_for = "a deferred made at " + place(origin_of(run).where());
+        info.waits_for = "a deferred made at " + detail::place_text(origin_of(run).where());
       }
       info.depth = awaited_by ? list_[*awaited_by].depth + 1 : 0;
       info.awaited_by = awaited_by;
@@ -114,7 +111,7 @@ std::string dump_tasks(Reactor& reactor) {
   for (const auto& task : list) {
     text.append(2 * task.depth, ' ');
     text += task.name;
-    if (*task.awaits_at.file_name() != '\0') text += " at " + place(task.awaits_at);
+    if (*task.awaits_at.file_name() != '\0') text += " at " + detail::place_text(task.awaits_at);
     text += task.waits_for.empty() ? ", running" : ", waits for " + task.waits_for;
     text += '\n';
   }

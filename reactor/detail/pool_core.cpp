@@ -2,6 +2,7 @@
 
 #include "../../framework/basic_reactor.hpp"
 #include "../../framework/logging.hpp"
+#include "../../framework/thread_name.hpp"
 #include "../../framework/turn.hpp"
 #include "../make_reactor.hpp"
 

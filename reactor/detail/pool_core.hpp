@@ -4,7 +4,7 @@
 #include "../../framework/failure.hpp"
 #include "../reactor_pool.hpp"
 #include "pool_ports.hpp"
-#include "thread_settings.hpp"
+#include "thread_cores.hpp"
 
 #include <atomic>
 #include <condition_variable>

@@ -3,6 +3,7 @@
 #include "../../framework/thread_name.hpp"
 
 #ifdef __linux__
+#include <cstddef>
 #include <pthread.h>
 #endif
 
@@ -11,8 +12,13 @@ namespace weft::detail {
 namespace {
 
 #ifdef __linux__
+// What the system keeps of a name.
+constexpr std::size_t max_name = 15;
+
 void name_by_system(const std::string& name) noexcept {
-  ::pthread_setname_np(::pthread_self(), name.c_str());
+  char kept[max_name + 1] = {};
+  name.copy(kept, max_name);
+  ::pthread_setname_np(::pthread_self(), kept);
 }
 #endif
 

@@ -1,6 +1,7 @@
 #include "task_run.hpp"
 
 #include "../../census.hpp"
+#include "../../detail/names.hpp"
 #include "../../error.hpp"
 #include "../../logging.hpp"
 #include "../../turn.hpp"
@@ -30,10 +31,6 @@ struct Nowhere {
 };
 constinit Nowhere nowhere;
 
-std::string place(const SourceLocation& where) {
-  return std::string(where.file_name()) + ":" + std::to_string(where.line());
-}
-
 }  // namespace
 
 // ---- frames
@@ -60,7 +57,7 @@ void TaskFrame::drop() noexcept {
   census().unawaited_tasks.fetch_add(1, std::memory_order_relaxed);
   try {
     log(LogLevel::error, "task",
-        "The task " + name_of(*this) + ", made at " + place(made_) +
+        "The task " + name_of(*this) + ", made at " + place_text(made_) +
             ", was dropped before it began; co_await it, or give it to ensure_deferred.");
   } catch (...) {
     log(LogLevel::error, "task", "A task was dropped before it began");
@@ -203,7 +200,7 @@ void report_failed_task(const std::string* name, const SourceLocation& made,
   try {
     log_failure(component,
                 "Nobody handled the failure of the task " + name_of(name, made) + ", begun at " +
-                    place(begun),
+                    place_text(begun),
                 failure);
   } catch (...) {
     log_failure(component, "Nobody handled the failure of a task", failure);
@@ -212,7 +209,7 @@ void report_failed_task(const std::string* name, const SourceLocation& made,
 
 Failure awaits_itself(const SourceLocation& where) noexcept {
   try {
-    return Failure(InvalidArgument("The co_await at " + place(where) +
+    return Failure(InvalidArgument("The co_await at " + place_text(where) +
                                    " would wait for the result of its own task for ever."),
                    where);
   } catch (...) {

@@ -1,4 +1,4 @@
-#include "thread_settings.hpp"
+#include "thread_cores.hpp"
 
 #include "../../framework/error.hpp"
 #include "../reactor_pool.hpp"
@@ -15,9 +15,6 @@ namespace weft {
 namespace {
 
 #ifdef __linux__
-
-// What the system keeps of a name.
-constexpr std::size_t max_name = 15;
 
 void bind(pthread_t thread, const std::vector<int>& cores) {
   cpu_set_t set;
@@ -54,12 +51,6 @@ namespace detail {
 
 #ifdef __linux__
 
-void name_this_thread(const std::string& name) noexcept {
-  char kept[max_name + 1] = {};
-  name.copy(kept, max_name);
-  ::pthread_setname_np(::pthread_self(), kept);
-}
-
 void bind_thread(std::thread::native_handle_type thread, int core) {
   bind(thread, {core});
 }
@@ -78,8 +69,6 @@ BoundHere::~BoundHere() {
 }
 
 #else
-
-void name_this_thread(const std::string&) noexcept {}
 
 void bind_thread(std::thread::native_handle_type, int) {
   throw NotSupportedOnThisPlatform(

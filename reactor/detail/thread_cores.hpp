@@ -1,14 +1,10 @@
-// What the system knows of a thread: its name and the cores it may run on.
+// The cores that a thread may run on.
 #pragma once
 
-#include <string>
 #include <thread>
 #include <vector>
 
 namespace weft::detail {
-
-/// Calls this thread `name`, as far as the system keeps it.
-void name_this_thread(const std::string& name) noexcept;
 
 /// Binds `thread` to one core. Errors: AffinityError when the system refuses;
 /// NotSupportedOnThisPlatform.
