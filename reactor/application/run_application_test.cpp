@@ -167,7 +167,7 @@ TEST_P(Applications, WithAThousandConnectionsEndInOrderAtASignal) {
 }
 
 TEST_P(Applications, CutTheirConnectionsBeforeTheDeadlineOfTheStop) {
-  auto child = started({"--drain=1h", "--stop-deadline=500ms", "--flood"});
+  auto child = started({"--drain=1h", "--stop-deadline=600ms", "--flood"});
   auto peers = connect(*child, 2);
   peers[0]->way().pause_producing();
   peers[0]->way().write("flood");
