@@ -204,7 +204,7 @@ LaunchedProgram launch_program(const ProcessOptions& options,
   }
   auto descriptors = runtime_descriptors(targets);
   STARTUPINFOEXW startup{};
-  startup.StartupInfo.cb = sizeof startup;
+  startup.StartupInfo.cb = inherited.any() ? sizeof startup : sizeof startup.StartupInfo;
   startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
   startup.StartupInfo.hStdInput = standard_handle(targets, 0);
   startup.StartupInfo.hStdOutput = standard_handle(targets, 1);
