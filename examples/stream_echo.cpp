@@ -1,4 +1,4 @@
-// Run `stream_echo`, then `nc 127.0.0.1 7777` beside it: every line that you type comes back, with its number. Type "quit" to end.
+// Run `stream_echo`, then `nc 127.0.0.1 7777` beside it: every line comes back with its number.
 #include "self_test.hpp"
 
 #include <string>

@@ -169,7 +169,7 @@ void BasicReactor::call_when_running(Callback callback) {
   if (running()) {
     turn().enter_logged("A call_when_running callback threw", callback);
   } else {
-    when_running_.push_back({std::move(callback)});
+    when_running_.emplace_back(std::move(callback));
   }
 }
 
@@ -198,10 +198,9 @@ ThreadPool& BasicReactor::thread_pool() {
 
 bool BasicReactor::call_from_thread(Callback callback) {
   {
-    Call call{std::move(callback)};
     const std::lock_guard lock(thread_calls_mutex_);
     if (!takes_thread_calls_) return false;
-    thread_calls_.push_back(std::move(call));
+    thread_calls_.emplace_back(std::move(callback));
     // One wake-up serves all that come before the loop looks.
     if (thread_calls_waiting_.exchange(true)) return true;
   }

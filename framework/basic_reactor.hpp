@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -66,8 +67,10 @@ class BasicReactor : public Reactor {
   enum class State : std::uint8_t { idle, starting, running, stopping, ended };
   /// To be made once, in the context in which it was asked for.
   struct Call {
+    explicit Call(Callback&& asked)
+        : callback(std::move(asked)), context(detail::HeldContext::capture()) {}
     Callback callback;
-    detail::HeldContext context = detail::HeldContext::capture();
+    detail::HeldContext context;
   };
 
   void start();

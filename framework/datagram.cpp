@@ -33,12 +33,14 @@ DatagramTransport::~DatagramTransport() = default;
 std::shared_ptr<DatagramTransport> Reactor::listen_udp(Port port,
                                                        std::shared_ptr<DatagramProtocol> protocol,
                                                        CallPlace where) {
-  return listen_udp(port, std::move(protocol), DatagramOptions(static_cast<const SourceLocation&>(where)));
+  return listen_udp(port, std::move(protocol),
+                    DatagramOptions(static_cast<const SourceLocation&>(where)));
 }
 
 std::shared_ptr<DatagramTransport> Reactor::listen_unix_datagrams(
     std::string path, std::shared_ptr<DatagramProtocol> protocol, CallPlace where) {
-  return listen_unix_datagrams(std::move(path), std::move(protocol), DatagramOptions(static_cast<const SourceLocation&>(where)));
+  return listen_unix_datagrams(std::move(path), std::move(protocol),
+                               DatagramOptions(static_cast<const SourceLocation&>(where)));
 }
 
 }  // namespace weft

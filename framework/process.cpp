@@ -15,7 +15,8 @@ struct SignalName {
   std::string_view name;
 };
 
-// Those that have a meaning of their own; which there are depends on the system.
+// Those that have a meaning of their own; which there are depends on the system. Windows has BREAK
+// besides, and KILL is what we end its processes by.
 constexpr SignalName signal_names[] = {
     {SIGABRT, "ABRT"},   {SIGFPE, "FPE"},       {SIGILL, "ILL"},   {SIGINT, "INT"},
     {SIGSEGV, "SEGV"},   {SIGTERM, "TERM"},
@@ -31,7 +32,6 @@ constexpr SignalName signal_names[] = {
     {SIGPWR, "PWR"},     {SIGSTKFLT, "STKFLT"},
 #endif
 #ifdef SIGBREAK
-    // Windows knows one by that name, and processes of ours are ended by the other.
     {SIGBREAK, "BREAK"}, {9, "KILL"},
 #endif
 };

@@ -121,7 +121,8 @@ struct TerminalSize {
   friend bool operator==(const TerminalSize&, const TerminalSize&) = default;
 };
 
-/// How to run a program.
+/// How to run a program. What Windows has no notion of (user and groups, a terminal, a session,
+/// `both_ways`) throws NotSupportedOnThisPlatform there.
 struct ProcessOptions {
   ProcessOptions(SourceLocation asked_at = SourceLocation::current()) : where(asked_at) {}
   /// `command` is the program and its arguments.
@@ -143,7 +144,8 @@ struct ProcessOptions {
     kill,
   };
 
-  /// A path, or a name without a slash that is looked for in the child's PATH.
+  /// A path, or a name without a slash that is looked for in the child's PATH. On Windows ".exe"
+  /// may be left out, and batch files are refused.
   std::string program;
   /// Without the program's own name.
   std::vector<std::string> arguments;
@@ -258,8 +260,9 @@ class Process {
   virtual void pause_producing() = 0;
   virtual void resume_producing() = 0;
 
-  /// Sends a signal. Errors: ProcessExited once it is gone; InvalidArgument when the system
-  /// refuses.
+  /// Sends a signal. Windows has none, and TERM, INT, BREAK and KILL, which is 9, stand for what
+  /// `terminate` and `kill` do first. Errors: ProcessExited once it is gone; InvalidArgument when
+  /// the system refuses.
   virtual void signal_process(int signal) = 0;
   /// The same by name: "TERM", "SIGTERM". Errors: also InvalidArgument for an unknown name.
   void signal_process(std::string_view name);
@@ -268,8 +271,9 @@ class Process {
   enum class Reach : std::uint8_t { process, group };
   /// Asks the child to end (SIGTERM), and kills it when it still runs after `grace`; the process's
   /// options say how long unless it is given. With Reach::group its whole group is asked, which
-  /// must be its own. Nothing happens once it is gone. Errors: InvalidArgument for a group that is
-  /// ours.
+  /// must be its own. Nothing happens once it is gone. On Windows a group of its own is asked, by
+  /// CTRL_BREAK_EVENT; who has none, or not our console, is ended at once.
+  /// Errors: InvalidArgument for a group that is ours.
   virtual void terminate(std::optional<Duration> grace = std::nullopt,
                          Reach reach = Reach::process) = 0;
   /// Kills it (SIGKILL); nothing happens once it is gone.

@@ -65,7 +65,8 @@ class World {
       if (clients == 0 && !peers_.empty()) pick(peers_)->hang_up();
     }
     port_.stop();
-    pending_.clear();
+    while (!pending_.empty())
+      fire_one();
     ASSERT_TRUE(spin_reactor_until(reactor_, [this] {
       return ended_ == sessions_ && reactor_.pending_calls() == 0 && calls_from_threads_ == 0;
     }));

@@ -201,6 +201,14 @@ TEST(WindowsProcessesOnSelect, AreRefused) {
 
 // ---- how they end
 
+TEST_P(WindowsProcesses, RunWithoutAnyDescriptor) {
+  auto options = child_that({"exit", "3"});
+  options.descriptors.clear();
+  const auto protocol = spawn(options);
+  ASSERT_TRUE(ends(protocol));
+  EXPECT_EQ(protocol->end->exit_code(), 3);
+}
+
 TEST_P(WindowsProcesses, TellAnExitCodeOfAnySize) {
   const auto protocol = spawn(child_that({"exit", "-5"}));
   ASSERT_TRUE(ends(protocol));

@@ -255,8 +255,8 @@ auto ReactorPool::call_on(std::size_t index, F f) {
   using R = detail::ReturnedValue<std::invoke_result_t<F&, Reactor&>>;
   auto& target = reactor(index);
   const auto here = home();
-  auto result = std::make_shared<detail::ThreadResult<R>>(SourceLocation::current());
-  auto deferred = result->promise->deferred();
+  auto result = std::make_shared<detail::ThreadResult<R>>();
+  auto deferred = result->promise.emplace(Callback(), SourceLocation::current()).deferred();
   here.door->expect(result);
   auto call = std::make_shared<detail::CallOn<F, R>>(std::move(f), here.reactor, here.door, result);
   const bool accepted = post(index, [call, &target] { detail::CallOn<F, R>::begin(call, target); });

@@ -108,15 +108,17 @@ TEST_P(StreamsOn, ReadNoLongerThanTheyAreGiven) {
 TEST_P(StreamsOn, TellTheTaskWhenThePeerResets) {
   std::string ended_with;
   const auto port = serve([&](Stream& stream) -> Task<void> {
+    co_await stream.write("?");
     auto read = co_await as_result(stream.read_exactly(100));
     ended_with = read ? "data" : read.failure().type_name();
   });
   const auto talk = [&]() -> Task<void> {
     const auto stream = co_await open_stream(*reactor_, "127.0.0.1", port);
-    co_await stream->write("x");
+    static_cast<void>(co_await stream->read_some());
     stream->abort();
   };
   run(talk());
+  EXPECT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return !ended_with.empty(); }));
   wait_for_the_last_connection();
   EXPECT_EQ(ended_with, "weft::ConnectionReset");
 }

@@ -76,6 +76,8 @@ class Listener {
 class Applications : public testing::Processes {
  protected:
   Applications() {
+    // Who watches is always the same: what differs is the child's doing.
+    reactor_ = make_reactor("epoll");
     std::string name = std::filesystem::temp_directory_path() / "weft_application_XXXXXX";
     folder_ = ::mkdtemp(name.data());
     // A thousand connections take more than the thousand descriptors that are usual.
@@ -167,7 +169,7 @@ TEST_P(Applications, WithAThousandConnectionsEndInOrderAtASignal) {
 }
 
 TEST_P(Applications, CutTheirConnectionsBeforeTheDeadlineOfTheStop) {
-  auto child = started({"--drain=1h", "--stop-deadline=500ms", "--flood"});
+  auto child = started({"--drain=1h", "--stop-deadline=600ms", "--flood"});
   auto peers = connect(*child, 2);
   peers[0]->way().pause_producing();
   peers[0]->way().write("flood");

@@ -60,9 +60,7 @@ class AsioReactor final : public BasicReactor, public Further {
   [[nodiscard]] std::string_view name() const noexcept override {
     return WEFT_STRINGIZE(WEFT_BACKEND);
   }
-  [[nodiscard]] TimePoint now() const override {
-    return std::chrono::steady_clock::now();
-  }
+  [[nodiscard]] TimePoint now() const override { return std::chrono::steady_clock::now(); }
 
   ListeningPort listen_tcp(Port port, std::shared_ptr<Factory> factory,
                            const ListenOptions& options) override {

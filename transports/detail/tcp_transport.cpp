@@ -155,7 +155,7 @@ void TcpTransport::reading_changed() {
 }
 
 void TcpTransport::read() {
-  if (reading_ || closed_ || end_seen_) return;
+  if (reading_ || delivering_ || closed_ || end_seen_) return;
   reading_ = true;
   try {
     if (lends_buffer()) {
@@ -181,8 +181,10 @@ void TcpTransport::read_done(const ErrorCode& error, std::size_t count) {
     return;
   }
   if (ended_by(error)) return;
+  delivering_ = true;
   received({buffer_.data(), count});
   if (count == buffer_.size()) drain();
+  delivering_ = false;
   go_on_reading();
 }
 

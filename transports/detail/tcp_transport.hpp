@@ -77,6 +77,8 @@ class TcpTransport final : public StreamTransport, public TcpControl {
   DelayedCall watch_call_;
   net::cancellation_signal watch_signal_;
   bool reading_ = false;
+  // The protocol looks at the buffer that the next read would fill.
+  bool delivering_ = false;
   bool watching_ = false;
   bool send_pending_ = false;
   bool end_seen_ = false;

@@ -204,7 +204,7 @@ LaunchedProgram launch_program(const ProcessOptions& options,
   }
   auto descriptors = runtime_descriptors(targets);
   STARTUPINFOEXW startup{};
-  startup.StartupInfo.cb = sizeof startup;
+  startup.StartupInfo.cb = inherited.any() ? sizeof startup : sizeof startup.StartupInfo;
   startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
   startup.StartupInfo.hStdInput = standard_handle(targets, 0);
   startup.StartupInfo.hStdOutput = standard_handle(targets, 1);
@@ -219,10 +219,14 @@ LaunchedProgram launch_program(const ProcessOptions& options,
   // Nothing of it may run outside of its job.
   if (grouped) flags |= CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED;
   PROCESS_INFORMATION started{};
-  if (!::CreateProcessW(wide(path).c_str(), line.data(), nullptr, nullptr, inherited.any(), flags,
-                        options.environment ? environment.data() : nullptr,
-                        directory.empty() ? nullptr : directory.c_str(), &startup.StartupInfo,
-                        &started)) {
+  const auto start = [&] {
+    return ::CreateProcessW(wide(path).c_str(), line.data(), nullptr, nullptr, inherited.any(),
+                            flags, options.environment ? environment.data() : nullptr,
+                            directory.empty() ? nullptr : directory.c_str(), &startup.StartupInfo,
+                            &started) != FALSE;
+  };
+  // Wine loses one program in a thousand so, before anything of it has run.
+  if (!start() && (::GetLastError() != ERROR_INTERNAL_ERROR || !start())) {
     refuse_spawn(options.program, "", ::GetLastError());
   }
   LaunchedProgram launched{started.dwProcessId, OwnedHandle(started.hProcess), OwnedHandle()};
