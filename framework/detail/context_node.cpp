@@ -14,7 +14,7 @@ constexpr std::uint32_t first_sweep = 8;
 
 // Guards every node's parent and exits: both are touched where a context is derived from one that
 // others hold too, which is rare.
-constinit std::mutex links;
+std::mutex links;
 
 // What the innermost switch runs in; it means something where the current context says that there
 // is one.

@@ -29,7 +29,7 @@ struct Nowhere {
   std::mutex mutex;
   TaskRun* first = nullptr;
 };
-constinit Nowhere nowhere;
+Nowhere nowhere;
 
 }  // namespace
 
