@@ -70,8 +70,9 @@ const auto tell_from_there =
 
 /// Who "asks <what> <number>" is answered by a line; who "tells <what> <path>" is not.
 struct Desk : LineReceiver {
-  explicit Desk(Calling& program)
-      : reactor(program.reactor),
+  explicit Desk(Calling& owner)
+      : program(owner),
+        reactor(program.reactor),
         threads(program.threads),
         pool(program.pool),
         background(program.background) {}
@@ -129,6 +130,7 @@ struct Desk : LineReceiver {
   }
   // [process-process]
 
+  void nothing_ever(int) { mine.start(program.wait_long()); }
   void reply(const Answer& answer) {
     std::ostringstream line;
     line << answer;
@@ -138,7 +140,8 @@ struct Desk : LineReceiver {
     static const std::map<std::string, void (Desk::*)(int)> all{{"function", &Desk::function_now},
                                                                 {"coroutine", &Desk::coroutine_now},
                                                                 {"thread", &Desk::thread_now},
-                                                                {"process", &Desk::process_now}};
+                                                                {"process", &Desk::process_now},
+                                                                {"nothing", &Desk::nothing_ever}};
     return all;
   }
   static const std::map<std::string, void (Desk::*)(const std::string&)>& told() {
@@ -150,6 +153,7 @@ struct Desk : LineReceiver {
     return all;
   }
 
+  Calling& program;
   Reactor& reactor;
   ThreadPool& threads;
   ProcessPool& pool;
@@ -196,6 +200,17 @@ TEST_P(Calling, FromAnotherProcessToAProcessPool) {
   const auto asker = ask_and_tell(*this, "process");
   expect_given_and_noted(Where::in_another_process);
   EXPECT_NE(given->process, asker);
+}
+
+TEST_P(Calling, FromAnotherProcessIsCancelledWhenThatProcessIsKilled) {
+  const auto path = (folder / "desk").string();
+  auto port = reactor.listen_unix(path, factory_for<Desk>(std::ref(*this)));
+  auto asking = pool.call(ask_from_there, "unix:" + path, "asks nothing 0");
+  ASSERT_TRUE(spin_until([&] { return begun; }));
+  asking.cancel();
+  EXPECT_TRUE(spin_until([&] { return cancelled; }));
+  port.stop();
+  static_cast<void>(failure_result_of<CancelledError>(std::move(asking)));
 }
 
 // ---- from a foreign loop

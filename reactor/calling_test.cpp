@@ -192,20 +192,10 @@ TEST_P(Calling, LogsTheFailureOfWhatNobodyWaitsFor) {
   census().unhandled_failures -= 2;
 }
 
-Task<void> wait_long(bool& cancelled) {
-  try {
-    co_await sleep(std::chrono::hours(1));
-  } catch (const CancelledError&) {
-    cancelled = true;
-    throw;
-  }
-}
-
 TEST_P(Calling, EndsWhatIsInTheBackgroundOfAnOwnerThatGoes) {
   auto owned = std::make_unique<TaskGroup>(TaskGroup::OnFailure::log);
-  bool cancelled = false;
   in_a_callback([&] {
-    owned->start(wait_long(cancelled));
+    owned->start(wait_long());
     owned->adopt(defer_later(reactor, std::chrono::hours(1)));
     owned->adopt(pool.call(hang));
   });
@@ -221,15 +211,14 @@ TEST_P(Calling, EndsWhatIsInTheBackgroundOfAnOwnerThatGoes) {
 }
 
 TEST_P(Calling, EndsWhatIsInTheBackgroundBeforeTheReactorEnds) {
-  bool cancelled = false;
   // [stop]
   reactor.add_system_event_trigger(Phase::before, SystemEvent::shutdown, [this] {
     background.cancel();
     return background.join();
   });
   // [stop]
-  reactor.call_when_running([&] {
-    background.start(wait_long(cancelled));
+  reactor.call_when_running([this] {
+    background.start(wait_long());
     reactor.stop();
     EXPECT_FALSE(cancelled);
   });

@@ -132,6 +132,17 @@ struct Calling : ::testing::TestWithParam<std::string> {
     thread.get();
   }
 
+  /// Waits for nothing that will come, and tells when it is cancelled.
+  Task<void> wait_long() {
+    begun = true;
+    try {
+      co_await sleep(std::chrono::hours(1));
+    } catch (const CancelledError&) {
+      cancelled = true;
+      throw;
+    }
+  }
+
   /// That whoever wanted a result gets it, and that what nobody waits for is done, each where it
   /// should be made.
   void expect_given_and_noted(Where where_given, Where where_noted) {
@@ -168,6 +179,8 @@ struct Calling : ::testing::TestWithParam<std::string> {
   std::filesystem::path folder;
   std::string note;
   std::uint64_t caller = number_of_this_thread();
+  bool begun = false;
+  bool cancelled = false;
   std::optional<Answer> given;
   std::optional<Deferred<void>> waiting;
   // [background]
