@@ -30,7 +30,8 @@ class DeferredSemaphore {
   template <class F>
   auto run(F f) {
     return acquire().add_callback([line = line_, f = std::move(f)]() mutable {
-      return maybe_deferred(f).add_both([line](auto outcome) {
+      // Moved, since a task needs what it captured for longer than this is there.
+      return maybe_deferred(std::move(f)).add_both([line](auto outcome) {
         release(*line);
         return outcome;
       });

@@ -303,6 +303,21 @@ TEST(Task, IsWhatMaybeDeferredAndAPermitsHolderMayGive) {
   EXPECT_EQ(value_of(std::move(result)), 5);
 }
 
+TEST(Task, OfAPermitsHolderKeepsWhatThatCaptured) {
+  DeferredLock lock;
+  Promise<void> gate;
+  auto kept = std::make_shared<int>(5);
+  const std::weak_ptr<int> watched = kept;
+  auto result = lock.run([&gate, kept = std::move(kept)]() -> Task<int> {
+    co_await gate.deferred();
+    co_return *kept;
+  });
+  ASSERT_FALSE(watched.expired());
+  gate.callback();
+  EXPECT_EQ(value_of(std::move(result)), 5);
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST(Task, CountsAsTheTickOfALoopingCall) {
   StepClock clock;
   int ticks = 0;

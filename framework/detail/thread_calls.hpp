@@ -251,11 +251,12 @@ class AwaitedCall {
     if (rendezvous->left()) return;
     if constexpr (is_deferred<std::invoke_result_t<F&>>) {
       auto watch = std::make_shared<LoopEndWatch<R>>(turn_of(*reactor_), rendezvous);
-      auto waiting =
-          maybe_deferred(f_).add_both([rendezvous, watch = std::move(watch)](Outcome<R> outcome) {
-            rendezvous->canceller = Canceller();
-            rendezvous->put(std::move(outcome));
-          });
+      // Moved, since a task needs what it captured for longer than this is there.
+      auto waiting = maybe_deferred(std::move(f_))
+                         .add_both([rendezvous, watch = std::move(watch)](Outcome<R> outcome) {
+                           rendezvous->canceller = Canceller();
+                           rendezvous->put(std::move(outcome));
+                         });
       if (!waiting.ready()) rendezvous->canceller = waiting.canceller();
     } else {
       rendezvous->put(outcome_of<R>(f_));
