@@ -26,7 +26,9 @@ void TcpListener::adopt(PassedPort port) {
   adopt_port(acceptor_, std::move(port));
   begin(std::move(host));
 }
+#endif
 
+#ifdef __linux__
 void TcpListener::take_connection(OwnedDescriptor connection, const Address& peer) noexcept {
   const Turn::Scope scope(*turn());
   loop_->asio_used();

@@ -11,6 +11,8 @@
 #include "asio_loop.hpp"
 #if defined(__linux__) || defined(_WIN32)
 #include "passed_port.hpp"
+#endif
+#ifdef __linux__
 #include "port_sharing.hpp"
 #endif
 
@@ -34,6 +36,8 @@ class TcpListener final : public TcpListenerBase {
 #if defined(__linux__) || defined(_WIN32)
   /// The same with a socket that listens already.
   void adopt(PassedPort port);
+#endif
+#ifdef __linux__
   void take_connection(OwnedDescriptor connection, const Address& peer) noexcept override;
 #endif
 
