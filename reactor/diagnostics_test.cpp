@@ -98,7 +98,7 @@ TEST_P(Diagnostics, NameTheProtocolAndThePeerOfASlowCallback) {
 TEST_P(Diagnostics, NameThePlaceWhereASlowCallWasScheduled) {
   const SlowCallbackWatchdog watchdog(*reactor_, watched());
   reactor_->call_later(Duration::zero(), [this] { hold_up_the_loop_until(told_); });
-  const auto line = __LINE__ - 1;
+  [[maybe_unused]] const auto line = __LINE__ - 1;
   ASSERT_TRUE(spin_until([&] { return told_after_.load(); }));
 #ifdef __linux__
   EXPECT_THAT(after_[0].text(), HasSubstr("scheduled at " + here(line) + ", held up the loop for"));
