@@ -29,7 +29,7 @@ Deferred<std::shared_ptr<Protocol>> ConnectAttempt::begin() {
 
 PendingWork ConnectAttempt::describe() const {
   if (over_) return {};
-  return {"connecting", target(), where()};
+  return {"connect", target(), where()};
 }
 
 void ConnectAttempt::cancelled() {

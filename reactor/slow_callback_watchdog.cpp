@@ -48,7 +48,12 @@ class SlowCallbackWatchdog::Guard final : private Turn::Overseer {
     }
     if (!options_.tell) options_.tell = log_it;
     turn_.set_overseer(this);
-    thread_ = std::thread([this] { watch(); });
+    try {
+      thread_ = std::thread([this] { watch(); });
+    } catch (...) {
+      turn_.set_overseer(nullptr);
+      throw;
+    }
   }
   ~Guard() override {
     {
@@ -111,9 +116,9 @@ class SlowCallbackWatchdog::Guard final : private Turn::Overseer {
       std::unique_lock lock(mutex_);
       if (!slow_) return;
       auto slow = *std::exchange(slow_, std::nullopt);
-      slow.lasted = SteadyClock::now() - slow_seen_.since;
       // It may have ended before the loop was asked to tell, and this be another.
       const bool still_that = turn_.edges() == slow_seen_.edges;
+      if (still_that) slow.lasted = SteadyClock::now() - slow_seen_.since;
       lock.unlock();
       slow.over = true;
       if (still_that && subject.participant != nullptr) {

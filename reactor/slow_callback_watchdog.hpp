@@ -18,7 +18,7 @@ struct SlowCallback {
   std::string whose;
   /// For a scheduled call: where it was scheduled.
   SourceLocation scheduled_at;
-  /// How long it has run, to within a quarter of the limit.
+  /// How long it has run, to within a quarter of the limit; when it is over, at least so long.
   Duration lasted{};
   /// Where it stood when it was found, innermost first; empty where the system cannot tell, or when
   /// it did not answer. Names are those of the dynamic symbols: link with -rdynamic to see yours.
@@ -35,7 +35,8 @@ struct WatchdogOptions {
   WatchdogOptions() {}
   Duration limit = std::chrono::milliseconds(100);
   /// Called twice for each slow callback: by the watchdog's thread as soon as it is found, and in
-  /// the loop's when it is over. It is logged as a warning unless this is set. It must not throw.
+  /// the loop's when it is over. It is logged as a warning unless this is set. It must neither throw
+  /// nor destroy the watchdog.
   std::function<void(const SlowCallback&)> tell;
 };
 
@@ -43,7 +44,8 @@ struct WatchdogOptions {
 /// clock for it. To see where, it interrupts the loop's thread by SIGURG, once for each slow
 /// callback: system calls of that callback may fail with EINTR.
 /// Thread: made and destroyed in the one that runs the reactor. Lifetime: ends before its reactor.
-/// Errors: InvalidArgument for a limit that is not positive, or when the reactor has one already.
+/// Errors: InvalidArgument for a limit that is not positive, or when the reactor has one already;
+/// std::system_error when no thread can be started.
 class SlowCallbackWatchdog {
  public:
   explicit SlowCallbackWatchdog(Reactor& reactor, WatchdogOptions options = {});

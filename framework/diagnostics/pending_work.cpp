@@ -16,7 +16,7 @@ constexpr std::size_t max_named = 3;
 std::string line_of(const std::string& kind, const std::string& place,
                     const std::vector<const PendingWork*>& group) {
   std::string line = std::to_string(group.size()) + ' ' + kind;
-  if (group.size() > 1) line += kind.back() == 's' ? "es" : "s";
+  if (group.size() > 1) line += kind.back() == 's' || kind.ends_with("ch") ? "es" : "s";
   if (!place.empty()) line += ", asked for at " + place;
   line += ": ";
   for (std::size_t i = 0; i < group.size() && i < max_named; ++i)

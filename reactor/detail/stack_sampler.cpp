@@ -42,6 +42,8 @@ struct Question {
 // One question at a time, whichever thread it is put to.
 std::mutex asking;
 std::atomic<Question*> asked{nullptr};
+// Which thread it is put to: a signal that comes late, to another, leaves it alone.
+std::atomic<pthread_t> asked_thread{};
 
 std::mutex installing;
 int users = 0;
@@ -57,8 +59,9 @@ void answer(Question& question) noexcept {
 
 extern "C" void weft_sample_stack(int number, siginfo_t* info, void* context) {
   const int saved = errno;
-  Question* const question =
-      info->si_code == SI_TKILL && info->si_pid == ::getpid() ? asked.exchange(nullptr) : nullptr;
+  const bool ours = info->si_code == SI_TKILL && info->si_pid == ::getpid() &&
+                    ::pthread_equal(asked_thread.load(), ::pthread_self()) != 0;
+  Question* const question = ours ? asked.exchange(nullptr) : nullptr;
   if (question != nullptr) {
     answer(*question);
   } else if ((before.sa_flags & SA_SIGINFO) != 0) {
@@ -83,7 +86,13 @@ void install() {
 
 void remove() {
   const std::lock_guard lock(installing);
-  if (--users == 0) ::sigaction(signal_number, &before, nullptr);
+  if (--users > 0) return;
+  // Who has put another in its place meanwhile keeps that.
+  struct sigaction now {};
+  ::sigaction(signal_number, nullptr, &now);
+  if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == weft_sample_stack) {
+    ::sigaction(signal_number, &before, nullptr);
+  }
 }
 
 // "program(_ZN4EchoEv+0x12) [0x...]" with the name as in the source.
@@ -107,6 +116,7 @@ std::vector<std::string> stack_of(const Question& question) {
 
 // True when the thread has answered.
 bool ask(pthread_t thread, Question& question) {
+  asked_thread = thread;
   asked = &question;
   if (::pthread_kill(thread, signal_number) != 0) {
     asked = nullptr;
