@@ -240,6 +240,9 @@ TEST_F(ContextEnd, CannotBeAskedForWhereThereIsNone) {
 }
 
 TEST_F(ContextEnd, ComesWithTheThreadThatSetItOrInTheReactorThatWasAskedTo) {
+#ifdef _WIN32
+  GTEST_SKIP() << "mingw forgets a thread's variables before those end that tidy up";
+#endif
   MemoryReactor reactor(MemoryReactor::Time::real);
   std::thread::id ended_in;
   std::thread([&] {

@@ -106,6 +106,9 @@ TEST_P(StreamsOn, ReadNoLongerThanTheyAreGiven) {
 }
 
 TEST_P(StreamsOn, TellTheTaskWhenThePeerResets) {
+#ifdef _WIN32
+  if (GetParam() == "select") GTEST_SKIP() << "Wine closes in order what should be reset";
+#endif
   std::string ended_with;
   const auto port = serve([&](Stream& stream) -> Task<void> {
     co_await stream.write("?");
