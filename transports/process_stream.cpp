@@ -176,8 +176,10 @@ class ProcessConnector final : public ConnectAttempt {
   void run() {
     try {
       const auto& started = factory_->started.emplace(reactor_, options_);
+      // Kept here: the factory gives away what it has.
       const auto child = started.child;
-      connected(started.transport);
+      const auto transport = started.transport;
+      connected(transport);
       if (factory_->talking) return;
       child->begin(std::make_shared<ProcessProtocol>());
       // Nobody will be told of this connection, and so nobody would tell of its end.
