@@ -92,6 +92,9 @@ const auto die = register_worker_function("die", [](int signal) {
   std::raise(signal);
 });
 const auto leave = register_worker_function("leave", [](int status) { std::_Exit(status); });
+const auto read_byte = register_worker_function("read_byte", [](const std::string& path) {
+  return std::ifstream(path).get();
+});
 const auto print = register_worker_function("print", [](const std::string& text) {
   std::fputs(text.c_str(), stdout);
   return std::fflush(stdout) == 0;
@@ -191,6 +194,7 @@ class SlowStart {
     const auto program = std::filesystem::read_symlink("/proc/self/exe").string();
     return run_by_shell("read line <" + path_ + "; exec " + program + " \"$0\"");
   }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
   void go_on() const { EXPECT_EQ(::write(descriptor_, "\n", 1), 1); }
 
  private:
@@ -198,6 +202,25 @@ class SlowStart {
       (std::filesystem::temp_directory_path() / ("weft-gate-" + std::to_string(::getpid())))
           .string();
   int descriptor_ = -1;
+};
+
+/// While there is a file, workers do not start.
+class BrokenStart {
+ public:
+  ~BrokenStart() { mend(); }
+  [[nodiscard]] ProcessPoolOptions options() const {
+    const auto program = std::filesystem::read_symlink("/proc/self/exe").string();
+    auto options = run_by_shell("test ! -e " + path_ + " && exec " + program + " \"$0\"");
+    options.max_workers = 2;
+    return options;
+  }
+  void break_it() const { std::ofstream file(path_); }
+  void mend() const { std::filesystem::remove(path_); }
+
+ private:
+  std::string path_ =
+      (std::filesystem::temp_directory_path() / ("weft-broken-" + std::to_string(::getpid())))
+          .string();
 };
 
 /// On each reactor. Each test must leave no child, not even a dead one, and no descriptor.
@@ -388,6 +411,41 @@ TEST_P(ProcessPools, FailACallWhoseWorkerIsKilledFinishTheOthersAndAreBackAtFull
   EXPECT_EQ(pool.stats().started, 3U);
   const auto pids = pool.stats().pids;
   EXPECT_EQ(std::count(pids.begin(), pids.end(), victim), 0);
+}
+
+TEST_P(ProcessPools, GrowAgainAtTheNextAnswerWhenNoSecondWorkerWouldStart) {
+  const BrokenStart broken;
+  const SlowStart gate;
+  auto& pool = open(broken.options());
+  auto first = pool.call(read_byte, gate.path());
+  ASSERT_TRUE(spin_until([&] { return pool.stats().busy == 1; }));
+  broken.break_it();
+  auto second = pool.call(hang);
+  auto third = pool.call(double_it, 2);
+  ASSERT_TRUE(
+      spin_until([&] { return pool.stats().started == 4 && pool.stats().pids.size() == 1; }));
+  broken.mend();
+  gate.go_on();
+  EXPECT_EQ(result_of(std::move(first)), '\n');
+  EXPECT_EQ(result_of(std::move(third)), 4);
+  second.cancel();
+  static_cast<void>(failure_result_of<CancelledError>(std::move(second)));
+}
+
+TEST_P(ProcessPools, GrowAgainAtTheNextCallWhenNoSecondWorkerWouldStart) {
+  const BrokenStart broken;
+  auto& pool = open(broken.options());
+  auto first = pool.call(hang);
+  ASSERT_TRUE(spin_until([&] { return pool.stats().busy == 1; }));
+  broken.break_it();
+  auto second = pool.call(double_it, 2);
+  ASSERT_TRUE(
+      spin_until([&] { return pool.stats().started == 4 && pool.stats().pids.size() == 1; }));
+  broken.mend();
+  EXPECT_EQ(result_of(pool.call(double_it, 3)), 6);
+  EXPECT_EQ(result_of(std::move(second)), 4);
+  first.cancel();
+  static_cast<void>(failure_result_of<CancelledError>(std::move(first)));
 }
 
 TEST_P(ProcessPools, TellHowAWorkerDiedAndItsLastWords) {

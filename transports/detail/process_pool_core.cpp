@@ -127,6 +127,8 @@ Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::st
   });
   auto result = call->promise->deferred();
   waiting_.push_back(call);
+  // What kept workers from starting may be over.
+  failed_starts_ = std::min(failed_starts_, max_failed_starts - 1);
   give_out_calls();
   return result;
 }
@@ -151,6 +153,7 @@ void ProcessPoolCore::call_answered(PoolWorker&, const std::shared_ptr<PoolCall>
                                     Outcome<std::string> outcome) {
   const auto self = shared_from_this();
   call->worker = nullptr;
+  failed_starts_ = 0;
   if (stopping_) {
     for (const auto& worker : workers_) {
       if (worker->idle()) worker->retire();
