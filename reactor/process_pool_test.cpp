@@ -448,6 +448,17 @@ TEST_P(ProcessPools, GrowAgainAtTheNextCallWhenNoSecondWorkerWouldStart) {
   static_cast<void>(failure_result_of<CancelledError>(std::move(first)));
 }
 
+TEST_P(ProcessPools, ReplaceWorkersThatDieBeforeTheyWereGivenACall) {
+  auto options = with_workers(2);
+  options.min_workers = 2;
+  auto& pool = open(options);
+  ASSERT_TRUE(reaches(2));
+  for (const auto pid : pool.stats().pids)
+    ::kill(static_cast<pid_t>(pid), SIGKILL);
+  EXPECT_TRUE(spin_until([&] { return pool.stats().started == 4; }));
+  EXPECT_TRUE(reaches(2));
+}
+
 TEST_P(ProcessPools, TellHowAWorkerDiedAndItsLastWords) {
   auto& pool = open(1);
   const auto killed = error_of<WorkerLost>(pool.call(die, SIGTERM));

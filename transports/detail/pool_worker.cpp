@@ -193,6 +193,7 @@ void PoolWorker::greeted(const WorkerHello& hello) {
   }
   time_limit_.cancel_if_active();
   state_ = State::idle;
+  useful_ = true;
   if (const auto owner = owner_.lock()) owner->worker_ready(*this);
 }
 
