@@ -570,6 +570,19 @@ TEST_P(ProcessPools, RefuseOneCallPastTheLimitOfTheQueue) {
   EXPECT_EQ(result_of(pool.call(double_it, 3)), 6);
 }
 
+TEST_P(ProcessPools, TakeTheLargestNumbersForNoLimit) {
+  auto options = with_workers(1);
+  options.max_queued = options.max_message_bytes = SIZE_MAX;
+  auto& pool = open(options);
+  EXPECT_EQ(result_of(pool.call(make_string, 100'000)).size(), 100'000U);
+  auto running = pool.call(hang);
+  auto soon = pool.stop(Duration::zero());
+  auto unbounded = pool.stop(Duration::max());
+  static_cast<void>(error_of<NotRunningError>(std::move(running)));
+  result_of(std::move(soon));
+  result_of(std::move(unbounded));
+}
+
 TEST_P(ProcessPools, ReplaceAWorkerThatHasMadeItsCalls) {
   auto options = with_workers(1);
   options.max_calls_per_worker = 2;

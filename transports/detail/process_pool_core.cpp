@@ -5,6 +5,7 @@
 #include "worker_registry.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -14,6 +15,9 @@ namespace {
 
 // A program that cannot start once may do so the next time; one that cannot three times will not.
 constexpr std::size_t max_failed_starts = 3;
+// What a frame has room for.
+constexpr std::size_t most_message_bytes =
+    std::numeric_limits<std::uint32_t>::max() - max_envelope_bytes;
 
 Failure stopped_before() {
   return make_failure<NotRunningError>("The process pool stopped before the call was done.");
@@ -36,6 +40,7 @@ void refuse_nesting(const ProcessPoolOptions& options) {
 ProcessPoolOptions checked(ProcessPoolOptions options) {
   if (options.max_workers == 0) options.max_workers = std::thread::hardware_concurrency();
   options.max_workers = std::max<std::size_t>(options.max_workers, 1);
+  options.max_message_bytes = std::min(options.max_message_bytes, most_message_bytes);
   if (options.min_workers > options.max_workers) {
     throw InvalidArgument("A process pool cannot start with " +
                           std::to_string(options.min_workers) + " workers when it may have " +
@@ -104,7 +109,9 @@ Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::st
         std::to_string(options_.max_message_bytes) +
         "; raise max_message_bytes, or pass them in pieces."));
   }
-  if (waiting_.size() + busy() >= options_.max_workers + options_.max_queued) {
+  const auto unfinished = waiting_.size() + busy();
+  if (unfinished >= options_.max_workers &&
+      unfinished - options_.max_workers >= options_.max_queued) {
     return fail<std::string>(make_failure<QueueFull>(
         "The process pool has " + std::to_string(waiting_.size()) +
         " calls waiting, as many as may; wait for results, or raise max_queued."));
@@ -267,7 +274,7 @@ Deferred<void> ProcessPoolCore::stop(Duration deadline) {
   auto over = stopped_.emplace_back().deferred();
   stopping_ = true;
   start_call_.cancel_if_active();
-  if (!stop_call_.active() || stop_call_.due() > reactor_.now() + deadline) {
+  if (!stop_call_.active() || stop_call_.due() - reactor_.now() > deadline) {
     stop_call_.cancel_if_active();
     stop_call_ = reactor_.call_later(deadline, [weak = weak_from_this()] {
       if (const auto core = weak.lock()) {
