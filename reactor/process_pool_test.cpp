@@ -710,6 +710,16 @@ TEST_P(ProcessPools, FailTheirCallsWhenTheyAreDestroyed) {
   static_cast<void>(failure_result_of<NotRunningError>(std::move(waiting)));
 }
 
+TEST_P(ProcessPools, HaveStoppedWhenTheyAreDestroyedMeanwhile) {
+  auto& pool = open(1);
+  auto running = pool.call(hang);
+  ASSERT_TRUE(spin_until([&] { return pool.stats().busy == 1; }));
+  auto stopped = pool.stop(std::chrono::seconds(20));
+  pool_.reset();
+  static_cast<void>(failure_result_of<NotRunningError>(std::move(running)));
+  success_result_of(std::move(stopped));
+}
+
 TEST_P(ProcessPools, MayBeDestroyedByWhoeverHearsOfAResult) {
   auto& pool = open(1);
   bool heard = false;

@@ -83,6 +83,7 @@ void ProcessPoolCore::abandon() noexcept {
   try {
     fail_all(stopped_before());
     kill_all();
+    tell_stopped();
   } catch (...) {
     log_failure("workers", "A process pool could not end in order", Failure::current());
   }
@@ -296,6 +297,10 @@ void ProcessPoolCore::tell_if_stopped() {
   if (!workers_.empty()) return;
   stop_call_.cancel_if_active();
   if (stop_trigger_) reactor_.remove_system_event_trigger(*std::exchange(stop_trigger_, {}));
+  tell_stopped();
+}
+
+void ProcessPoolCore::tell_stopped() {
   for (auto& promise : std::exchange(stopped_, {})) {
     if (!promise.fired()) promise.callback();
   }
@@ -309,6 +314,8 @@ void ProcessPoolCore::loop_ended() noexcept {
   stop_call_.cancel_if_active();
   try {
     fail_all(stopped_before());
+    // The reactor ends the workers itself.
+    tell_stopped();
   } catch (...) {
     log_failure("workers", "The calls of a process pool could not be ended", Failure::current());
   }
