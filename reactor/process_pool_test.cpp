@@ -742,6 +742,14 @@ TEST_P(ProcessPools, FailTheirCallsWhenTheReactorIsDestroyed) {
   static_cast<void>(failure_result_of<NotRunningError>(std::move(waiting)));
 }
 
+TEST_P(ProcessPools, HaveStoppedWhenTheirReactorIsGone) {
+  auto& pool = open(1);
+  EXPECT_EQ(result_of(pool.call(double_it, 2)), 4);
+  reactor_.reset();
+  static_cast<void>(failure_result_of<NotRunningError>(pool.call(double_it, 3)));
+  success_result_of(pool.stop(Duration::zero()));
+}
+
 TEST_P(ProcessPools, EndTheirWorkersInMidCallEvenWhenTheyAreKilledThemselves) {
   const auto folder = std::filesystem::temp_directory_path() /
                       ("weft-orphan-" + std::to_string(::getpid()) + GetParam());

@@ -98,8 +98,8 @@ std::size_t ProcessPoolCore::busy() const noexcept {
 
 Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::string arguments,
                                             const CallOptions& options) {
-  reactor_.turn().check_thread();
-  if (stopping_) {
+  if (turn() != nullptr) turn()->check_thread();
+  if (stopping_ || turn() == nullptr) {
     return fail<std::string>(
         make_failure<NotRunningError>("The process pool has stopped; make another."));
   }
@@ -270,7 +270,9 @@ void ProcessPoolCore::kill_all() {
 // ---- the end
 
 Deferred<void> ProcessPoolCore::stop(Duration deadline) {
-  reactor_.turn().check_thread();
+  // The workers went with the reactor.
+  if (turn() == nullptr) return succeed();
+  turn()->check_thread();
   const auto self = shared_from_this();
   auto over = stopped_.emplace_back().deferred();
   stopping_ = true;
