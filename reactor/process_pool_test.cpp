@@ -523,6 +523,17 @@ TEST_P(ProcessPools, KillWhatTakesLongerThanItMay) {
   EXPECT_EQ(pool.stats().started, 2U);
 }
 
+TEST_P(ProcessPools, FailACallThatCannotBeginAndKeepTheWorker) {
+  auto& pool = open(1);
+  CallOptions past;
+  past.timeout = std::chrono::milliseconds(-1);
+  auto refused = pool.call(past, double_it, 1);
+  auto next = pool.call(double_it, 2);
+  static_cast<void>(error_of<InvalidArgument>(std::move(refused)));
+  EXPECT_EQ(result_of(std::move(next)), 4);
+  EXPECT_EQ(pool.stats().started, 1U);
+}
+
 TEST_P(ProcessPools, FailWhatTakesMoreMemoryThanItMayAndKeepTheWorker) {
 #ifdef WEFT_TEST_SANITIZED
   GTEST_SKIP() << "a sanitizer takes all address space for itself";

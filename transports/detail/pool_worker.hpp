@@ -59,7 +59,8 @@ class PoolWorker final : public ProcessProtocol {
   /// Whether it was ever ready for a call.
   [[nodiscard]] bool useful() const noexcept { return useful_; }
 
-  /// Hands a call to it, which must be idle.
+  /// Hands a call to it, which must be idle, and stays so where that throws. Errors:
+  /// std::length_error for one that is too large; InvalidArgument for a timeout below zero.
   void begin(std::shared_ptr<PoolCall> call);
   /// Its call is the caller's business from now on; null when it has none.
   [[nodiscard]] std::shared_ptr<PoolCall> take_call() noexcept { return std::move(call_); }

@@ -147,14 +147,23 @@ void ProcessPoolCore::cancel(const std::shared_ptr<PoolCall>& call) {
 }
 
 void ProcessPoolCore::give_out_calls() {
+  const auto self = shared_from_this();
+  std::vector<std::pair<std::shared_ptr<PoolCall>, Failure>> refused;
   for (const auto& worker : workers_) {
-    if (waiting_.empty()) return;
-    if (!worker->idle()) continue;
-    const auto call = std::move(waiting_.front());
-    waiting_.pop_front();
-    worker->begin(call);
+    while (!waiting_.empty() && worker->idle()) {
+      const auto call = std::move(waiting_.front());
+      waiting_.pop_front();
+      try {
+        worker->begin(call);
+      } catch (...) {
+        refused.emplace_back(call, Failure::current());
+      }
+    }
   }
   if (!waiting_.empty()) start_workers_soon();
+  for (const auto& [call, why] : refused) {
+    if (!call->promise->fired()) call->promise->errback(why);
+  }
 }
 
 void ProcessPoolCore::call_answered(PoolWorker&, const std::shared_ptr<PoolCall>& call,
