@@ -74,7 +74,7 @@ struct ThreadJob::Pool {
   [[nodiscard]] bool awaited() const noexcept { return stopping || !queue.empty(); }
   /// Waits for work; false when this thread is to end without.
   [[nodiscard]] bool wait_for_work(std::unique_lock<std::mutex>& lock) {
-    const auto patience = std::min<Duration>(options.max_idle, std::chrono::hours(24 * 365));
+    const auto patience = std::min(options.max_idle, detail::longest_wait);
     const auto until = std::chrono::steady_clock::now() + patience;
     ++idle;
     while (!awaited() && threads <= options.max_threads) {
@@ -227,7 +227,8 @@ bool ThreadPool::stop(Duration deadline) {
   dropped.swap(pool->queue);
   pool->has_work.notify_all();
   const bool ended =
-      pool->thread_ended.wait_for(lock, deadline, [&] { return pool->threads == 0; });
+      pool->thread_ended.wait_for(lock, std::min(deadline, detail::longest_wait),
+                                  [&] { return pool->threads == 0; });
   const auto left = pool->threads;
   if (ended) {
     pool->stopping = false;

@@ -177,6 +177,21 @@ TEST(ThreadPoolThreads, EndWhenTheyHaveBecomeTooMany) {
 }
 
 #ifdef __linux__
+TEST(ThreadPoolThreads, AreWaitedForWithoutALimitWhereThatIsAskedFor) {
+  Gate gate;
+  ThreadPool pool(1);
+  pool.submit([&] { gate.wait(); });
+  pool.submit([] {});
+  gate.await(1);
+  std::thread opener([&] {
+    while (pool.stats().queued > 0)
+      std::this_thread::yield();
+    gate.open();
+  });
+  EXPECT_TRUE(pool.stop(Duration::max()));
+  opener.join();
+}
+
 TEST(ThreadPoolThreads, HaveTheNameOfTheirPoolAndANumber) {
   const auto reactor = make_reactor();
   const auto name_of = [](const std::string& name) {
@@ -395,6 +410,15 @@ TEST_P(ThreadCalls, WaitForADeferredThatTheReactorGives) {
                      *reactor_, [] { return fail<int>(make_failure<std::range_error>("far")); }),
                  std::range_error);
     call_in_reactor_and_wait(*reactor_, [] { return succeed(); });
+  });
+  EXPECT_EQ(answer, 42);
+}
+
+TEST_P(ThreadCalls, WaitForTheReactorForEverWhenTheyAreAskedTo) {
+  int answer = 0;
+  run_beside([&] {
+    answer = call_in_reactor_and_wait(
+        *reactor_, [] { return 42; }, Duration::max());
   });
   EXPECT_EQ(answer, 42);
 }

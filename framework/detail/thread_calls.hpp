@@ -6,6 +6,8 @@
 #include "../deferred.hpp"
 #include "../turn.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -19,6 +21,9 @@ namespace weft {
 class Reactor;
 
 namespace detail {
+
+/// Nobody waits for longer: clocks would overflow.
+inline constexpr Duration longest_wait = std::chrono::hours(24 * 365);
 
 /// What a call in a thread owes the reactor. The promise in it belongs to the reactor's thread.
 class ThreadDebt {
@@ -194,7 +199,7 @@ class Rendezvous {
     const auto come = [this] { return outcome_.has_value(); };
     if (!deadline) {
       there_.wait(lock, come);
-    } else if (!there_.wait_for(lock, *deadline, come)) {
+    } else if (!there_.wait_for(lock, std::min(*deadline, longest_wait), come)) {
       left_ = true;
       return std::nullopt;
     }
