@@ -147,6 +147,14 @@ void ThreadPool::set_options(ThreadPoolOptions options) {
   const std::lock_guard lock(now->mutex);
   now->options = std::move(options);
   now->has_work.notify_all();
+  // For what waits already; where no more can be started, those that run come to it.
+  try {
+    for (auto known = now->idle;
+         known < now->queue.size() && now->threads < now->options.max_threads; ++known)
+      start_thread(now);
+  } catch (const std::system_error&) {
+    log_failure("threads", "A thread pool could not grow", Failure::current());
+  }
 }
 
 bool ThreadPool::submit(Callback work) {

@@ -99,8 +99,8 @@ class ThreadPool {
   /// again afterwards.
   bool stop(Duration deadline);
 
-  /// From now on; threads that are too many end as soon as they have nothing to do. Errors: those
-  /// of construction.
+  /// From now on: threads are started for what waits already, and those that are too many end as
+  /// soon as they have nothing to do. Errors: those of construction.
   void set_options(ThreadPoolOptions options);
   [[nodiscard]] std::size_t threads() const { return stats().threads; }
   [[nodiscard]] ThreadPoolStats stats() const;

@@ -192,6 +192,20 @@ TEST(ThreadPoolThreads, AreWaitedForWithoutALimitWhereThatIsAskedFor) {
   opener.join();
 }
 
+TEST(ThreadPoolThreads, AreStartedForWhatWaitsWhenThereMayBeMore) {
+  Gate gate;
+  ThreadPool pool(1);
+  for (int i = 0; i < 2; ++i)
+    pool.submit([&] { gate.wait(); });
+  gate.await(1);
+  ThreadPoolOptions options;
+  options.max_threads = 4;
+  pool.set_options(options);
+  EXPECT_EQ(pool.threads(), 2U);
+  if (pool.threads() == 2) gate.await(2);
+  gate.open();
+}
+
 TEST(ThreadPoolThreads, HaveTheNameOfTheirPoolAndANumber) {
   const auto reactor = make_reactor();
   const auto name_of = [](const std::string& name) {
