@@ -124,6 +124,7 @@ ThreadPool::ThreadPool(ThreadPoolOptions options, Reactor* works_for)
 ThreadPool::~ThreadPool() {
   stop(std::chrono::hours(24));
   state_->door->shut();
+  lasting_door_->shut();
 }
 
 std::shared_ptr<ThreadPool::State> ThreadPool::state() const {

@@ -109,6 +109,10 @@ class ThreadPool {
   [[nodiscard]] static Reactor& current_reactor() { return *detail::works_for().reactor(); }
   /// For work that has something to tell: open as long as this pool waits for it.
   [[nodiscard]] std::shared_ptr<detail::ThreadDoor> door() const;
+  /// The same for work in other pools: open as long as this one is there.
+  [[nodiscard]] const std::shared_ptr<detail::ThreadDoor>& lasting_door() const noexcept {
+    return lasting_door_;
+  }
 
  private:
   using State = ThreadJob::Pool;
@@ -119,6 +123,7 @@ class ThreadPool {
   // Guards which state it is: `stop` leaves one to the threads that do not end.
   mutable std::mutex mutex_;
   std::shared_ptr<State> state_;
+  std::shared_ptr<detail::ThreadDoor> lasting_door_ = std::make_shared<detail::ThreadDoor>();
 };
 
 /// Calls `f(args...)` in a thread of `pool`; the deferred fires in the reactor's thread. Cancelling
@@ -137,7 +142,8 @@ auto defer_to_thread_pool(Reactor& reactor, ThreadPool& pool, F f, Args... args)
     return f(std::move(args)...);
   };
   // The reactor's own pool is there as long as it.
-  const auto door = reactor.thread_pool().door();
+  auto& own = reactor.thread_pool();
+  const auto door = &pool == &own ? own.door() : own.lasting_door();
   door->expect(result);
   const auto refused = [&](Failure why) {
     door->settle(result);

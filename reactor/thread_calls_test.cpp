@@ -390,6 +390,27 @@ TEST_P(ThreadCalls, OfAPoolThatOutlivesTheReactorFailWithIt) {
   gate.open();
 }
 
+TEST_P(ThreadCalls, OfOtherPoolsGoOnWhenTheReactorsPoolLeavesAThreadToItself) {
+  // The thread may outlive this test.
+  const auto gate = std::make_shared<Gate>();
+  ThreadPool pool(1);
+  auto stuck = defer_to_thread(*reactor_, [gate] { gate->wait(); });
+  auto other = defer_to_thread_pool(*reactor_, pool, [gate] {
+    gate->wait();
+    return call_in_reactor_and_wait([] { return 7; });
+  });
+  gate->await(2);
+  EXPECT_FALSE(reactor_->thread_pool().stop(Duration::zero()));
+  static_cast<void>(failure_result_of<NotRunningError>(std::move(stuck)));
+  EXPECT_FALSE(other.ready());
+  gate->open();
+  ASSERT_TRUE(spin_until([&] { return other.ready(); }));
+  EXPECT_EQ(success_result_of(std::move(other)), 7);
+  auto later = defer_to_thread(*reactor_, [] { return 8; });
+  ASSERT_TRUE(spin_until([&] { return later.ready(); }));
+  EXPECT_EQ(success_result_of(std::move(later)), 8);
+}
+
 TEST_P(ThreadCalls, RunOneAfterTheOtherInOneThreadUntilOneThrows) {
   std::vector<std::thread::id> threads;
   const auto note = [&threads] { threads.push_back(std::this_thread::get_id()); };

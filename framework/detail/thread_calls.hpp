@@ -33,8 +33,9 @@ class ThreadDebt {
   virtual void give_up() noexcept = 0;
 };
 
-/// The way back from threads to a reactor. It belongs to the reactor's own pool, and is shut when
-/// that leaves a thread to itself or goes: the reactor may be gone when that thread is done.
+/// The way back from threads to a reactor, which may be gone when a thread is done. The reactor's
+/// own pool has two: one for its threads, shut when it leaves one of them to itself, and one for
+/// those of other pools, shut when it goes.
 class ThreadDoor {
  public:
   /// The reactor's thread waits for `debt`.
