@@ -58,6 +58,8 @@ struct ThreadJob::Pool {
   ThreadPoolOptions options;
   Reactor* reactor = nullptr;
   std::shared_ptr<detail::ThreadDoor> door = std::make_shared<detail::ThreadDoor>();
+  // The door is another pool's, which shuts it.
+  bool door_is_borrowed = false;
   // In the order of their numbers.
   std::deque<Job> queue;
   std::uint64_t last_number = 0;
@@ -67,6 +69,13 @@ struct ThreadJob::Pool {
   std::size_t busy = 0;
   bool stopping = false;
 
+  void borrow_door(std::shared_ptr<detail::ThreadDoor> of_another) noexcept {
+    door = std::move(of_another);
+    door_is_borrowed = true;
+  }
+  void shut_door() noexcept {
+    if (!door_is_borrowed) door->shut();
+  }
   [[nodiscard]] bool full() const noexcept {
     const auto most = ThreadPoolOptions::unlimited - options.max_threads;
     return queue.size() + busy >= options.max_threads + std::min(options.max_queued, most);
@@ -119,11 +128,18 @@ ThreadPool::ThreadPool(ThreadPoolOptions options, Reactor* works_for)
   check(options);
   state_->options = std::move(options);
   state_->reactor = works_for;
+  if (works_for != nullptr) state_->borrow_door(works_for->thread_pool().lasting_door());
+}
+
+std::unique_ptr<ThreadPool> ThreadPool::of_reactor(Reactor& reactor) {
+  auto pool = std::make_unique<ThreadPool>();
+  pool->state_->reactor = &reactor;
+  return pool;
 }
 
 ThreadPool::~ThreadPool() {
   stop(std::chrono::hours(24));
-  state_->door->shut();
+  state_->shut_door();
   lasting_door_->shut();
 }
 
@@ -246,6 +262,7 @@ bool ThreadPool::stop(Duration deadline) {
   auto fresh = std::make_shared<State>();
   fresh->options = pool->options;
   fresh->reactor = pool->reactor;
+  if (pool->door_is_borrowed) fresh->borrow_door(pool->door);
   lock.unlock();
   log(LogLevel::warning, "threads",
       std::to_string(left) + " calls in the thread pool did not end in time; left to themselves");
@@ -254,7 +271,7 @@ bool ThreadPool::stop(Duration deadline) {
     const std::lock_guard own(mutex_);
     state_ = std::move(fresh);
   }
-  pool->door->shut();
+  pool->shut_door();
   return false;
 }
 

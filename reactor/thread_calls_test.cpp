@@ -531,6 +531,34 @@ TEST_P(ThreadCalls, KnowTheReactorThatTheyWorkFor) {
   EXPECT_EQ(success_result_of(std::move(own)), expected);
 }
 
+TEST_P(ThreadCalls, AreRefusedInAPoolWhoseReactorIsGone) {
+  Gate gate;
+  std::promise<bool> refused;
+  {
+    ThreadPool pool(ThreadPoolOptions(), reactor_.get());
+    std::promise<int> answer;
+    pool.submit([&] { answer.set_value(call_in_reactor_and_wait([] { return 1; })); });
+    auto answered = answer.get_future();
+    EXPECT_TRUE(spin_until([&] {
+      return answered.wait_for(Duration::zero()) == std::future_status::ready;
+    }));
+    EXPECT_EQ(answered.get(), 1);
+    pool.submit([&] {
+      gate.wait();
+      try {
+        call_in_reactor_and_wait([] {});
+        refused.set_value(false);
+      } catch (const NotRunningError&) {
+        refused.set_value(true);
+      }
+    });
+    gate.await(1);
+    reactor_.reset();
+    gate.open();
+    EXPECT_TRUE(refused.get_future().get());
+  }
+}
+
 TEST_P(ThreadCalls, KnowNoReactorWhereTheyWorkForNone) {
   EXPECT_THROW(static_cast<void>(ThreadPool::current_reactor()), NoReactorError);
   EXPECT_THROW(call_in_reactor_and_wait([] { return 1; }), NoReactorError);
