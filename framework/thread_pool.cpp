@@ -251,9 +251,8 @@ bool ThreadPool::stop(Duration deadline) {
   pool->stopping = true;
   dropped.swap(pool->queue);
   pool->has_work.notify_all();
-  const bool ended =
-      pool->thread_ended.wait_for(lock, std::min(deadline, detail::longest_wait),
-                                  [&] { return pool->threads == 0; });
+  const bool ended = pool->thread_ended.wait_for(lock, std::min(deadline, detail::longest_wait),
+                                                 [&] { return pool->threads == 0; });
   const auto left = pool->threads;
   if (ended) {
     pool->stopping = false;

@@ -82,8 +82,8 @@ class ThreadPool {
 
   explicit ThreadPool(std::size_t max_threads = default_max_threads);
   /// What runs in its threads works for that reactor, unless it was given for another by
-  /// `defer_to_thread_pool`; the reactor may go first. Thread: the reactor's, or any before it runs.
-  /// Errors: InvalidArgument for no threads, or more at least than at most.
+  /// `defer_to_thread_pool`; the reactor may go first. Thread: the reactor's, or any before it
+  /// runs. Errors: InvalidArgument for no threads, or more at least than at most.
   explicit ThreadPool(ThreadPoolOptions options, Reactor* works_for = nullptr);
   /// A reactor's own pool, which goes with it.
   [[nodiscard]] static std::unique_ptr<ThreadPool> of_reactor(Reactor& reactor);

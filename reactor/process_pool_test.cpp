@@ -92,9 +92,8 @@ const auto die = register_worker_function("die", [](int signal) {
   std::raise(signal);
 });
 const auto leave = register_worker_function("leave", [](int status) { std::_Exit(status); });
-const auto read_byte = register_worker_function("read_byte", [](const std::string& path) {
-  return std::ifstream(path).get();
-});
+const auto read_byte = register_worker_function(
+    "read_byte", [](const std::string& path) { return std::ifstream(path).get(); });
 const auto print = register_worker_function("print", [](const std::string& text) {
   std::fputs(text.c_str(), stdout);
   return std::fflush(stdout) == 0;

@@ -539,9 +539,8 @@ TEST_P(ThreadCalls, AreRefusedInAPoolWhoseReactorIsGone) {
     std::promise<int> answer;
     pool.submit([&] { answer.set_value(call_in_reactor_and_wait([] { return 1; })); });
     auto answered = answer.get_future();
-    EXPECT_TRUE(spin_until([&] {
-      return answered.wait_for(Duration::zero()) == std::future_status::ready;
-    }));
+    EXPECT_TRUE(spin_until(
+        [&] { return answered.wait_for(Duration::zero()) == std::future_status::ready; }));
     EXPECT_EQ(answered.get(), 1);
     pool.submit([&] {
       gate.wait();
