@@ -189,7 +189,7 @@ void BasicReactor::set_resolver(std::shared_ptr<Resolver> resolver) {
 
 ThreadPool& BasicReactor::thread_pool() {
   if (thread_pool_ == nullptr) {
-    thread_pool_ = std::make_unique<ThreadPool>(ThreadPoolOptions(), this);
+    thread_pool_ = ThreadPool::of_reactor(*this);
   }
   return *thread_pool_;
 }

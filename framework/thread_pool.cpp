@@ -58,6 +58,8 @@ struct ThreadJob::Pool {
   ThreadPoolOptions options;
   Reactor* reactor = nullptr;
   std::shared_ptr<detail::ThreadDoor> door = std::make_shared<detail::ThreadDoor>();
+  // The door is another pool's, which shuts it.
+  bool door_is_borrowed = false;
   // In the order of their numbers.
   std::deque<Job> queue;
   std::uint64_t last_number = 0;
@@ -67,6 +69,13 @@ struct ThreadJob::Pool {
   std::size_t busy = 0;
   bool stopping = false;
 
+  void borrow_door(std::shared_ptr<detail::ThreadDoor> of_another) noexcept {
+    door = std::move(of_another);
+    door_is_borrowed = true;
+  }
+  void shut_door() noexcept {
+    if (!door_is_borrowed) door->shut();
+  }
   [[nodiscard]] bool full() const noexcept {
     const auto most = ThreadPoolOptions::unlimited - options.max_threads;
     return queue.size() + busy >= options.max_threads + std::min(options.max_queued, most);
@@ -74,7 +83,7 @@ struct ThreadJob::Pool {
   [[nodiscard]] bool awaited() const noexcept { return stopping || !queue.empty(); }
   /// Waits for work; false when this thread is to end without.
   [[nodiscard]] bool wait_for_work(std::unique_lock<std::mutex>& lock) {
-    const auto patience = std::min<Duration>(options.max_idle, std::chrono::hours(24 * 365));
+    const auto patience = std::min(options.max_idle, detail::longest_wait);
     const auto until = std::chrono::steady_clock::now() + patience;
     ++idle;
     while (!awaited() && threads <= options.max_threads) {
@@ -119,11 +128,19 @@ ThreadPool::ThreadPool(ThreadPoolOptions options, Reactor* works_for)
   check(options);
   state_->options = std::move(options);
   state_->reactor = works_for;
+  if (works_for != nullptr) state_->borrow_door(works_for->thread_pool().lasting_door());
+}
+
+std::unique_ptr<ThreadPool> ThreadPool::of_reactor(Reactor& reactor) {
+  auto pool = std::make_unique<ThreadPool>();
+  pool->state_->reactor = &reactor;
+  return pool;
 }
 
 ThreadPool::~ThreadPool() {
   stop(std::chrono::hours(24));
-  state_->door->shut();
+  state_->shut_door();
+  lasting_door_->shut();
 }
 
 std::shared_ptr<ThreadPool::State> ThreadPool::state() const {
@@ -147,6 +164,14 @@ void ThreadPool::set_options(ThreadPoolOptions options) {
   const std::lock_guard lock(now->mutex);
   now->options = std::move(options);
   now->has_work.notify_all();
+  // For what waits already; where no more can be started, those that run come to it.
+  try {
+    for (auto known = now->idle;
+         known < now->queue.size() && now->threads < now->options.max_threads; ++known)
+      start_thread(now);
+  } catch (const std::system_error&) {
+    log_failure("threads", "A thread pool could not grow", Failure::current());
+  }
 }
 
 bool ThreadPool::submit(Callback work) {
@@ -226,8 +251,8 @@ bool ThreadPool::stop(Duration deadline) {
   pool->stopping = true;
   dropped.swap(pool->queue);
   pool->has_work.notify_all();
-  const bool ended =
-      pool->thread_ended.wait_for(lock, deadline, [&] { return pool->threads == 0; });
+  const bool ended = pool->thread_ended.wait_for(lock, std::min(deadline, detail::longest_wait),
+                                                 [&] { return pool->threads == 0; });
   const auto left = pool->threads;
   if (ended) {
     pool->stopping = false;
@@ -236,6 +261,7 @@ bool ThreadPool::stop(Duration deadline) {
   auto fresh = std::make_shared<State>();
   fresh->options = pool->options;
   fresh->reactor = pool->reactor;
+  if (pool->door_is_borrowed) fresh->borrow_door(pool->door);
   lock.unlock();
   log(LogLevel::warning, "threads",
       std::to_string(left) + " calls in the thread pool did not end in time; left to themselves");
@@ -244,7 +270,7 @@ bool ThreadPool::stop(Duration deadline) {
     const std::lock_guard own(mutex_);
     state_ = std::move(fresh);
   }
-  pool->door->shut();
+  pool->shut_door();
   return false;
 }
 

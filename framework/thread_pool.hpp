@@ -82,8 +82,11 @@ class ThreadPool {
 
   explicit ThreadPool(std::size_t max_threads = default_max_threads);
   /// What runs in its threads works for that reactor, unless it was given for another by
-  /// `defer_to_thread_pool`. Errors: InvalidArgument for no threads, or more at least than at most.
+  /// `defer_to_thread_pool`; the reactor may go first. Thread: the reactor's, or any before it
+  /// runs. Errors: InvalidArgument for no threads, or more at least than at most.
   explicit ThreadPool(ThreadPoolOptions options, Reactor* works_for = nullptr);
+  /// A reactor's own pool, which goes with it.
+  [[nodiscard]] static std::unique_ptr<ThreadPool> of_reactor(Reactor& reactor);
   /// Waits for the work that runs, and drops what has not begun. `stop` before it bounds the wait.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -99,8 +102,8 @@ class ThreadPool {
   /// again afterwards.
   bool stop(Duration deadline);
 
-  /// From now on; threads that are too many end as soon as they have nothing to do. Errors: those
-  /// of construction.
+  /// From now on: threads are started for what waits already, and those that are too many end as
+  /// soon as they have nothing to do. Errors: those of construction.
   void set_options(ThreadPoolOptions options);
   [[nodiscard]] std::size_t threads() const { return stats().threads; }
   [[nodiscard]] ThreadPoolStats stats() const;
@@ -109,6 +112,10 @@ class ThreadPool {
   [[nodiscard]] static Reactor& current_reactor() { return *detail::works_for().reactor(); }
   /// For work that has something to tell: open as long as this pool waits for it.
   [[nodiscard]] std::shared_ptr<detail::ThreadDoor> door() const;
+  /// The same for work in other pools: open as long as this one is there.
+  [[nodiscard]] const std::shared_ptr<detail::ThreadDoor>& lasting_door() const noexcept {
+    return lasting_door_;
+  }
 
  private:
   using State = ThreadJob::Pool;
@@ -119,6 +126,7 @@ class ThreadPool {
   // Guards which state it is: `stop` leaves one to the threads that do not end.
   mutable std::mutex mutex_;
   std::shared_ptr<State> state_;
+  std::shared_ptr<detail::ThreadDoor> lasting_door_ = std::make_shared<detail::ThreadDoor>();
 };
 
 /// Calls `f(args...)` in a thread of `pool`; the deferred fires in the reactor's thread. Cancelling
@@ -137,7 +145,8 @@ auto defer_to_thread_pool(Reactor& reactor, ThreadPool& pool, F f, Args... args)
     return f(std::move(args)...);
   };
   // The reactor's own pool is there as long as it.
-  const auto door = reactor.thread_pool().door();
+  auto& own = reactor.thread_pool();
+  const auto door = &pool == &own ? own.door() : own.lasting_door();
   door->expect(result);
   const auto refused = [&](Failure why) {
     door->settle(result);

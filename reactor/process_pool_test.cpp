@@ -92,6 +92,8 @@ const auto die = register_worker_function("die", [](int signal) {
   std::raise(signal);
 });
 const auto leave = register_worker_function("leave", [](int status) { std::_Exit(status); });
+const auto read_byte = register_worker_function(
+    "read_byte", [](const std::string& path) { return std::ifstream(path).get(); });
 const auto print = register_worker_function("print", [](const std::string& text) {
   std::fputs(text.c_str(), stdout);
   return std::fflush(stdout) == 0;
@@ -191,6 +193,7 @@ class SlowStart {
     const auto program = std::filesystem::read_symlink("/proc/self/exe").string();
     return run_by_shell("read line <" + path_ + "; exec " + program + " \"$0\"");
   }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
   void go_on() const { EXPECT_EQ(::write(descriptor_, "\n", 1), 1); }
 
  private:
@@ -198,6 +201,25 @@ class SlowStart {
       (std::filesystem::temp_directory_path() / ("weft-gate-" + std::to_string(::getpid())))
           .string();
   int descriptor_ = -1;
+};
+
+/// While there is a file, workers do not start.
+class BrokenStart {
+ public:
+  ~BrokenStart() { mend(); }
+  [[nodiscard]] ProcessPoolOptions options() const {
+    const auto program = std::filesystem::read_symlink("/proc/self/exe").string();
+    auto options = run_by_shell("test ! -e " + path_ + " && exec " + program + " \"$0\"");
+    options.max_workers = 2;
+    return options;
+  }
+  void break_it() const { std::ofstream file(path_); }
+  void mend() const { std::filesystem::remove(path_); }
+
+ private:
+  std::string path_ =
+      (std::filesystem::temp_directory_path() / ("weft-broken-" + std::to_string(::getpid())))
+          .string();
 };
 
 /// On each reactor. Each test must leave no child, not even a dead one, and no descriptor.
@@ -390,6 +412,52 @@ TEST_P(ProcessPools, FailACallWhoseWorkerIsKilledFinishTheOthersAndAreBackAtFull
   EXPECT_EQ(std::count(pids.begin(), pids.end(), victim), 0);
 }
 
+TEST_P(ProcessPools, GrowAgainAtTheNextAnswerWhenNoSecondWorkerWouldStart) {
+  const BrokenStart broken;
+  const SlowStart gate;
+  auto& pool = open(broken.options());
+  auto first = pool.call(read_byte, gate.path());
+  ASSERT_TRUE(spin_until([&] { return pool.stats().busy == 1; }));
+  broken.break_it();
+  auto second = pool.call(hang);
+  auto third = pool.call(double_it, 2);
+  ASSERT_TRUE(
+      spin_until([&] { return pool.stats().started == 4 && pool.stats().pids.size() == 1; }));
+  broken.mend();
+  gate.go_on();
+  EXPECT_EQ(result_of(std::move(first)), '\n');
+  EXPECT_EQ(result_of(std::move(third)), 4);
+  second.cancel();
+  static_cast<void>(failure_result_of<CancelledError>(std::move(second)));
+}
+
+TEST_P(ProcessPools, GrowAgainAtTheNextCallWhenNoSecondWorkerWouldStart) {
+  const BrokenStart broken;
+  auto& pool = open(broken.options());
+  auto first = pool.call(hang);
+  ASSERT_TRUE(spin_until([&] { return pool.stats().busy == 1; }));
+  broken.break_it();
+  auto second = pool.call(double_it, 2);
+  ASSERT_TRUE(
+      spin_until([&] { return pool.stats().started == 4 && pool.stats().pids.size() == 1; }));
+  broken.mend();
+  EXPECT_EQ(result_of(pool.call(double_it, 3)), 6);
+  EXPECT_EQ(result_of(std::move(second)), 4);
+  first.cancel();
+  static_cast<void>(failure_result_of<CancelledError>(std::move(first)));
+}
+
+TEST_P(ProcessPools, ReplaceWorkersThatDieBeforeTheyWereGivenACall) {
+  auto options = with_workers(2);
+  options.min_workers = 2;
+  auto& pool = open(options);
+  ASSERT_TRUE(reaches(2));
+  for (const auto pid : pool.stats().pids)
+    ::kill(static_cast<pid_t>(pid), SIGKILL);
+  EXPECT_TRUE(spin_until([&] { return pool.stats().started == 4; }));
+  EXPECT_TRUE(reaches(2));
+}
+
 TEST_P(ProcessPools, TellHowAWorkerDiedAndItsLastWords) {
   auto& pool = open(1);
   const auto killed = error_of<WorkerLost>(pool.call(die, SIGTERM));
@@ -454,6 +522,17 @@ TEST_P(ProcessPools, KillWhatTakesLongerThanItMay) {
   EXPECT_EQ(pool.stats().started, 2U);
 }
 
+TEST_P(ProcessPools, FailACallThatCannotBeginAndKeepTheWorker) {
+  auto& pool = open(1);
+  CallOptions past;
+  past.timeout = std::chrono::milliseconds(-1);
+  auto refused = pool.call(past, double_it, 1);
+  auto next = pool.call(double_it, 2);
+  static_cast<void>(error_of<InvalidArgument>(std::move(refused)));
+  EXPECT_EQ(result_of(std::move(next)), 4);
+  EXPECT_EQ(pool.stats().started, 1U);
+}
+
 TEST_P(ProcessPools, FailWhatTakesMoreMemoryThanItMayAndKeepTheWorker) {
 #ifdef WEFT_TEST_SANITIZED
   GTEST_SKIP() << "a sanitizer takes all address space for itself";
@@ -499,6 +578,19 @@ TEST_P(ProcessPools, RefuseOneCallPastTheLimitOfTheQueue) {
   EXPECT_EQ(result_of(std::move(second)), 4);
   EXPECT_EQ(result_of(std::move(first)), 2);
   EXPECT_EQ(result_of(pool.call(double_it, 3)), 6);
+}
+
+TEST_P(ProcessPools, TakeTheLargestNumbersForNoLimit) {
+  auto options = with_workers(1);
+  options.max_queued = options.max_message_bytes = SIZE_MAX;
+  auto& pool = open(options);
+  EXPECT_EQ(result_of(pool.call(make_string, 100'000)).size(), 100'000U);
+  auto running = pool.call(hang);
+  auto soon = pool.stop(Duration::zero());
+  auto unbounded = pool.stop(Duration::max());
+  static_cast<void>(error_of<NotRunningError>(std::move(running)));
+  result_of(std::move(soon));
+  result_of(std::move(unbounded));
 }
 
 TEST_P(ProcessPools, ReplaceAWorkerThatHasMadeItsCalls) {
@@ -628,6 +720,16 @@ TEST_P(ProcessPools, FailTheirCallsWhenTheyAreDestroyed) {
   static_cast<void>(failure_result_of<NotRunningError>(std::move(waiting)));
 }
 
+TEST_P(ProcessPools, HaveStoppedWhenTheyAreDestroyedMeanwhile) {
+  auto& pool = open(1);
+  auto running = pool.call(hang);
+  ASSERT_TRUE(spin_until([&] { return pool.stats().busy == 1; }));
+  auto stopped = pool.stop(std::chrono::seconds(20));
+  pool_.reset();
+  static_cast<void>(failure_result_of<NotRunningError>(std::move(running)));
+  success_result_of(std::move(stopped));
+}
+
 TEST_P(ProcessPools, MayBeDestroyedByWhoeverHearsOfAResult) {
   auto& pool = open(1);
   bool heard = false;
@@ -648,6 +750,14 @@ TEST_P(ProcessPools, FailTheirCallsWhenTheReactorIsDestroyed) {
   ASSERT_TRUE(running.ready() && waiting.ready());
   static_cast<void>(running.take_result());
   static_cast<void>(failure_result_of<NotRunningError>(std::move(waiting)));
+}
+
+TEST_P(ProcessPools, HaveStoppedWhenTheirReactorIsGone) {
+  auto& pool = open(1);
+  EXPECT_EQ(result_of(pool.call(double_it, 2)), 4);
+  reactor_.reset();
+  static_cast<void>(failure_result_of<NotRunningError>(pool.call(double_it, 3)));
+  success_result_of(pool.stop(Duration::zero()));
 }
 
 TEST_P(ProcessPools, EndTheirWorkersInMidCallEvenWhenTheyAreKilledThemselves) {

@@ -177,6 +177,35 @@ TEST(ThreadPoolThreads, EndWhenTheyHaveBecomeTooMany) {
 }
 
 #ifdef __linux__
+TEST(ThreadPoolThreads, AreWaitedForWithoutALimitWhereThatIsAskedFor) {
+  Gate gate;
+  ThreadPool pool(1);
+  pool.submit([&] { gate.wait(); });
+  pool.submit([] {});
+  gate.await(1);
+  std::thread opener([&] {
+    while (pool.stats().queued > 0)
+      std::this_thread::yield();
+    gate.open();
+  });
+  EXPECT_TRUE(pool.stop(Duration::max()));
+  opener.join();
+}
+
+TEST(ThreadPoolThreads, AreStartedForWhatWaitsWhenThereMayBeMore) {
+  Gate gate;
+  ThreadPool pool(1);
+  for (int i = 0; i < 2; ++i)
+    pool.submit([&] { gate.wait(); });
+  gate.await(1);
+  ThreadPoolOptions options;
+  options.max_threads = 4;
+  pool.set_options(options);
+  EXPECT_EQ(pool.threads(), 2U);
+  if (pool.threads() == 2) gate.await(2);
+  gate.open();
+}
+
 TEST(ThreadPoolThreads, HaveTheNameOfTheirPoolAndANumber) {
   const auto reactor = make_reactor();
   const auto name_of = [](const std::string& name) {
@@ -361,6 +390,27 @@ TEST_P(ThreadCalls, OfAPoolThatOutlivesTheReactorFailWithIt) {
   gate.open();
 }
 
+TEST_P(ThreadCalls, OfOtherPoolsGoOnWhenTheReactorsPoolLeavesAThreadToItself) {
+  // The thread may outlive this test.
+  const auto gate = std::make_shared<Gate>();
+  ThreadPool pool(1);
+  auto stuck = defer_to_thread(*reactor_, [gate] { gate->wait(); });
+  auto other = defer_to_thread_pool(*reactor_, pool, [gate] {
+    gate->wait();
+    return call_in_reactor_and_wait([] { return 7; });
+  });
+  gate->await(2);
+  EXPECT_FALSE(reactor_->thread_pool().stop(Duration::zero()));
+  static_cast<void>(failure_result_of<NotRunningError>(std::move(stuck)));
+  EXPECT_FALSE(other.ready());
+  gate->open();
+  ASSERT_TRUE(spin_until([&] { return other.ready(); }));
+  EXPECT_EQ(success_result_of(std::move(other)), 7);
+  auto later = defer_to_thread(*reactor_, [] { return 8; });
+  ASSERT_TRUE(spin_until([&] { return later.ready(); }));
+  EXPECT_EQ(success_result_of(std::move(later)), 8);
+}
+
 TEST_P(ThreadCalls, RunOneAfterTheOtherInOneThreadUntilOneThrows) {
   std::vector<std::thread::id> threads;
   const auto note = [&threads] { threads.push_back(std::this_thread::get_id()); };
@@ -395,6 +445,15 @@ TEST_P(ThreadCalls, WaitForADeferredThatTheReactorGives) {
                      *reactor_, [] { return fail<int>(make_failure<std::range_error>("far")); }),
                  std::range_error);
     call_in_reactor_and_wait(*reactor_, [] { return succeed(); });
+  });
+  EXPECT_EQ(answer, 42);
+}
+
+TEST_P(ThreadCalls, WaitForTheReactorForEverWhenTheyAreAskedTo) {
+  int answer = 0;
+  run_beside([&] {
+    answer = call_in_reactor_and_wait(
+        *reactor_, [] { return 42; }, Duration::max());
   });
   EXPECT_EQ(answer, 42);
 }
@@ -470,6 +529,33 @@ TEST_P(ThreadCalls, KnowTheReactorThatTheyWorkFor) {
   const std::pair expected(reactor_.get(), reactor_.get());
   EXPECT_EQ(success_result_of(std::move(foreign)), expected);
   EXPECT_EQ(success_result_of(std::move(own)), expected);
+}
+
+TEST_P(ThreadCalls, AreRefusedInAPoolWhoseReactorIsGone) {
+  Gate gate;
+  std::promise<bool> refused;
+  {
+    ThreadPool pool(ThreadPoolOptions(), reactor_.get());
+    std::promise<int> answer;
+    pool.submit([&] { answer.set_value(call_in_reactor_and_wait([] { return 1; })); });
+    auto answered = answer.get_future();
+    EXPECT_TRUE(spin_until(
+        [&] { return answered.wait_for(Duration::zero()) == std::future_status::ready; }));
+    EXPECT_EQ(answered.get(), 1);
+    pool.submit([&] {
+      gate.wait();
+      try {
+        call_in_reactor_and_wait([] {});
+        refused.set_value(false);
+      } catch (const NotRunningError&) {
+        refused.set_value(true);
+      }
+    });
+    gate.await(1);
+    reactor_.reset();
+    gate.open();
+    EXPECT_TRUE(refused.get_future().get());
+  }
 }
 
 TEST_P(ThreadCalls, KnowNoReactorWhereTheyWorkForNone) {

@@ -6,6 +6,8 @@
 #include "../deferred.hpp"
 #include "../turn.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -20,6 +22,9 @@ class Reactor;
 
 namespace detail {
 
+/// Nobody waits for longer: clocks would overflow.
+inline constexpr Duration longest_wait = std::chrono::hours(24 * 365);
+
 /// What a call in a thread owes the reactor. The promise in it belongs to the reactor's thread.
 class ThreadDebt {
  public:
@@ -28,8 +33,9 @@ class ThreadDebt {
   virtual void give_up() noexcept = 0;
 };
 
-/// The way back from threads to a reactor. It belongs to the reactor's own pool, and is shut when
-/// that leaves a thread to itself or goes: the reactor may be gone when that thread is done.
+/// The way back from threads to a reactor, which may be gone when a thread is done. The reactor's
+/// own pool has two: one for its threads, shut when it leaves one of them to itself, and one for
+/// those of other pools, shut when it goes.
 class ThreadDoor {
  public:
   /// The reactor's thread waits for `debt`.
@@ -194,7 +200,7 @@ class Rendezvous {
     const auto come = [this] { return outcome_.has_value(); };
     if (!deadline) {
       there_.wait(lock, come);
-    } else if (!there_.wait_for(lock, *deadline, come)) {
+    } else if (!there_.wait_for(lock, std::min(*deadline, longest_wait), come)) {
       left_ = true;
       return std::nullopt;
     }

@@ -106,19 +106,20 @@ void PoolWorker::connection_made() {
 // ---- what it is asked
 
 void PoolWorker::begin(std::shared_ptr<PoolCall> call) {
-  state_ = State::busy;
-  ++calls_begun_;
-  call->worker = this;
-  call_ = std::move(call);
-  const auto& options = call_->options;
-  WorkerCall asked{call_->number, options.max_memory_bytes.value_or(0), std::move(call_->context),
-                   call_->function, std::move(call_->arguments)};
+  const auto& options = call->options;
+  WorkerCall asked{call->number, options.max_memory_bytes.value_or(0), std::move(call->context),
+                   call->function, std::move(call->arguments)};
+  // What throws here leaves the worker as it is.
   auto message = framed(ToWorker(std::move(asked)));
   if (options.timeout) {
     time_limit_ = reactor_.call_later(
         *options.timeout,
         [self = std::static_pointer_cast<PoolWorker>(shared_from_this())] { self->timed_out(); });
   }
+  state_ = State::busy;
+  ++calls_begun_;
+  call->worker = this;
+  call_ = std::move(call);
   process().write(worker_descriptor, Bytes(std::move(message)));
 }
 
@@ -193,6 +194,7 @@ void PoolWorker::greeted(const WorkerHello& hello) {
   }
   time_limit_.cancel_if_active();
   state_ = State::idle;
+  useful_ = true;
   if (const auto owner = owner_.lock()) owner->worker_ready(*this);
 }
 

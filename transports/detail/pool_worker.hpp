@@ -56,10 +56,11 @@ class PoolWorker final : public ProcessProtocol {
   [[nodiscard]] bool idle() const noexcept { return state_ == State::idle; }
   [[nodiscard]] bool busy() const noexcept { return state_ == State::busy; }
   [[nodiscard]] std::int64_t pid() const noexcept { return pid_; }
-  /// Whether it ever ran a call.
-  [[nodiscard]] bool useful() const noexcept { return calls_begun_ > 0; }
+  /// Whether it was ever ready for a call.
+  [[nodiscard]] bool useful() const noexcept { return useful_; }
 
-  /// Hands a call to it, which must be idle.
+  /// Hands a call to it, which must be idle, and stays so where that throws. Errors:
+  /// std::length_error for one that is too large; InvalidArgument for a timeout below zero.
   void begin(std::shared_ptr<PoolCall> call);
   /// Its call is the caller's business from now on; null when it has none.
   [[nodiscard]] std::shared_ptr<PoolCall> take_call() noexcept { return std::move(call_); }
@@ -68,7 +69,7 @@ class PoolWorker final : public ProcessProtocol {
   /// Lets it end, which it does when it is idle; killed if it does not.
   void retire();
   void kill();
-  /// Why it never ran a call, once it is gone.
+  /// Why it was never ready, once it is gone.
   [[nodiscard]] std::string why_not_started() const;
 
   void connection_made() override;
@@ -96,6 +97,7 @@ class PoolWorker final : public ProcessProtocol {
   FrameCutter frames_;
   std::shared_ptr<PoolCall> call_;
   std::size_t calls_begun_ = 0;
+  bool useful_ = false;
   DelayedCall time_limit_;
   std::string last_words_;
   std::string unfinished_line_;

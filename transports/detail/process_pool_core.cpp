@@ -5,6 +5,7 @@
 #include "worker_registry.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -14,6 +15,9 @@ namespace {
 
 // A program that cannot start once may do so the next time; one that cannot three times will not.
 constexpr std::size_t max_failed_starts = 3;
+// What a frame has room for.
+constexpr std::size_t most_message_bytes =
+    std::numeric_limits<std::uint32_t>::max() - max_envelope_bytes;
 
 Failure stopped_before() {
   return make_failure<NotRunningError>("The process pool stopped before the call was done.");
@@ -36,6 +40,7 @@ void refuse_nesting(const ProcessPoolOptions& options) {
 ProcessPoolOptions checked(ProcessPoolOptions options) {
   if (options.max_workers == 0) options.max_workers = std::thread::hardware_concurrency();
   options.max_workers = std::max<std::size_t>(options.max_workers, 1);
+  options.max_message_bytes = std::min(options.max_message_bytes, most_message_bytes);
   if (options.min_workers > options.max_workers) {
     throw InvalidArgument("A process pool cannot start with " +
                           std::to_string(options.min_workers) + " workers when it may have " +
@@ -78,6 +83,7 @@ void ProcessPoolCore::abandon() noexcept {
   try {
     fail_all(stopped_before());
     kill_all();
+    tell_stopped();
   } catch (...) {
     log_failure("workers", "A process pool could not end in order", Failure::current());
   }
@@ -92,8 +98,8 @@ std::size_t ProcessPoolCore::busy() const noexcept {
 
 Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::string arguments,
                                             const CallOptions& options) {
-  reactor_.turn().check_thread();
-  if (stopping_) {
+  if (turn() != nullptr) turn()->check_thread();
+  if (stopping_ || turn() == nullptr) {
     return fail<std::string>(
         make_failure<NotRunningError>("The process pool has stopped; make another."));
   }
@@ -104,7 +110,9 @@ Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::st
         std::to_string(options_.max_message_bytes) +
         "; raise max_message_bytes, or pass them in pieces."));
   }
-  if (waiting_.size() + busy() >= options_.max_workers + options_.max_queued) {
+  const auto unfinished = waiting_.size() + busy();
+  if (unfinished >= options_.max_workers &&
+      unfinished - options_.max_workers >= options_.max_queued) {
     return fail<std::string>(make_failure<QueueFull>(
         "The process pool has " + std::to_string(waiting_.size()) +
         " calls waiting, as many as may; wait for results, or raise max_queued."));
@@ -127,6 +135,8 @@ Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::st
   });
   auto result = call->promise->deferred();
   waiting_.push_back(call);
+  // What kept workers from starting may be over.
+  failed_starts_ = std::min(failed_starts_, max_failed_starts - 1);
   give_out_calls();
   return result;
 }
@@ -137,20 +147,30 @@ void ProcessPoolCore::cancel(const std::shared_ptr<PoolCall>& call) {
 }
 
 void ProcessPoolCore::give_out_calls() {
+  const auto self = shared_from_this();
+  std::vector<std::pair<std::shared_ptr<PoolCall>, Failure>> refused;
   for (const auto& worker : workers_) {
-    if (waiting_.empty()) return;
-    if (!worker->idle()) continue;
-    const auto call = std::move(waiting_.front());
-    waiting_.pop_front();
-    worker->begin(call);
+    while (!waiting_.empty() && worker->idle()) {
+      const auto call = std::move(waiting_.front());
+      waiting_.pop_front();
+      try {
+        worker->begin(call);
+      } catch (...) {
+        refused.emplace_back(call, Failure::current());
+      }
+    }
   }
   if (!waiting_.empty()) start_workers_soon();
+  for (const auto& [call, why] : refused) {
+    if (!call->promise->fired()) call->promise->errback(why);
+  }
 }
 
 void ProcessPoolCore::call_answered(PoolWorker&, const std::shared_ptr<PoolCall>& call,
                                     Outcome<std::string> outcome) {
   const auto self = shared_from_this();
   call->worker = nullptr;
+  failed_starts_ = 0;
   if (stopping_) {
     for (const auto& worker : workers_) {
       if (worker->idle()) worker->retire();
@@ -259,12 +279,14 @@ void ProcessPoolCore::kill_all() {
 // ---- the end
 
 Deferred<void> ProcessPoolCore::stop(Duration deadline) {
-  reactor_.turn().check_thread();
+  // The workers went with the reactor.
+  if (turn() == nullptr) return succeed();
+  turn()->check_thread();
   const auto self = shared_from_this();
   auto over = stopped_.emplace_back().deferred();
   stopping_ = true;
   start_call_.cancel_if_active();
-  if (!stop_call_.active() || stop_call_.due() > reactor_.now() + deadline) {
+  if (!stop_call_.active() || stop_call_.due() - reactor_.now() > deadline) {
     stop_call_.cancel_if_active();
     stop_call_ = reactor_.call_later(deadline, [weak = weak_from_this()] {
       if (const auto core = weak.lock()) {
@@ -286,6 +308,10 @@ void ProcessPoolCore::tell_if_stopped() {
   if (!workers_.empty()) return;
   stop_call_.cancel_if_active();
   if (stop_trigger_) reactor_.remove_system_event_trigger(*std::exchange(stop_trigger_, {}));
+  tell_stopped();
+}
+
+void ProcessPoolCore::tell_stopped() {
   for (auto& promise : std::exchange(stopped_, {})) {
     if (!promise.fired()) promise.callback();
   }
@@ -299,6 +325,8 @@ void ProcessPoolCore::loop_ended() noexcept {
   stop_call_.cancel_if_active();
   try {
     fail_all(stopped_before());
+    // The reactor ends the workers itself.
+    tell_stopped();
   } catch (...) {
     log_failure("workers", "The calls of a process pool could not be ended", Failure::current());
   }

@@ -52,6 +52,7 @@ class ProcessPoolCore final : public WorkerOwner,
   void fail_all(const Failure& why);
   void kill_all();
   void tell_if_stopped();
+  void tell_stopped();
 
   Reactor& reactor_;
   ProcessPoolOptions options_;
