@@ -153,6 +153,29 @@ TEST_F(ContextTest, ShowsWhatIsPrintableInTheOrderInWhichItWasSet) {
   EXPECT_EQ(Context().text(), "");
 }
 
+TEST_F(ContextTest, IsShownByARecordThoughWhatMakesItsTextLogsOrThrows) {
+#ifdef _WIN32
+  GTEST_SKIP() << "the sink keeps the handle that standard error had when it was first used";
+#endif
+  const ContextVar<int> logging("logging", {.text = [](const int&) -> std::string {
+                                  log(LogLevel::warning, "test", "asked");
+                                  return "x";
+                                }});
+  const ContextVar<int> throwing(
+      "throwing", {.text = [](const int&) -> std::string { throw std::runtime_error("no text"); }});
+  Context().run([&] {
+    logging.set(1);
+    throwing.set(1);
+    ::testing::internal::CaptureStderr();
+    log(LogLevel::error, "test", "the record");
+  });
+  const auto written = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(written.find("[warning] test: asked"), std::string::npos) << written;
+  EXPECT_NE(written.find("[logging=x throwing=(its text threw: no text)] test: the record"),
+            std::string::npos)
+      << written;
+}
+
 // ---- the end of one
 
 class ContextEnd : public ContextTest {
