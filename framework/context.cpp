@@ -170,7 +170,10 @@ void Context::on_exit(Callback callback) const {
 void Context::on_exit(Reactor& reactor, Callback callback) const {
   if (!callback) throw InvalidArgument("Context::on_exit needs a callback; this one is empty.");
   on_exit([&reactor, callback = std::move(callback)]() mutable {
-    reactor.call_from_thread(std::move(callback));
+    if (reactor.call_from_thread(std::move(callback))) return;
+    log(LogLevel::warning, "context",
+        "A context has ended after the reactor that was to call its on_exit callback; that is not "
+        "called.");
   });
 }
 

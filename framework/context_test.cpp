@@ -273,6 +273,18 @@ TEST_F(ContextEnd, ComesWithTheThreadThatSetItOrInTheReactorThatWasAskedTo) {
   EXPECT_EQ(ended_in, std::this_thread::get_id());
 }
 
+TEST_F(ContextEnd, IsLoggedWhereItsReactorTakesNoMoreCalls) {
+  MemoryReactor reactor;
+  reactor.call_when_running([&] { reactor.stop(); });
+  reactor.run();
+  const testing::LogCapture log;
+  Context().run([&] {
+    number.set(1);
+    Context::current().on_exit(reactor, [] { ADD_FAILURE() << "called"; });
+  });
+  EXPECT_TRUE(log.contains("on_exit"));
+}
+
 TEST_F(ContextEnd, OfAThousandRequestsOfOneConnectionKeepsNoneOfThem) {
   // Each is captured by a timer, so that each set derives; the timers end out of order.
   ManualClock clock;
