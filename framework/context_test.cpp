@@ -422,6 +422,25 @@ TEST_F(ContextFlow, ReachesCallsThatWaitForTheReactorAndTriggersAndWatches) {
   EXPECT_EQ(seen, (std::vector{2, 1, 3, 4, 4}));
 }
 
+TEST_F(ContextFlow, EndsWithACallThatARunningReactorMakesAtOnce) {
+  MemoryReactor reactor;
+  std::vector<int> seen;
+  const auto note = [&] {
+    seen.push_back(number.get());
+    number.set(2);
+  };
+  reactor.call_later(1s, [&] {
+    number.set(1);
+    reactor.call_when_running(note);
+    EXPECT_EQ(number.get(), 1);
+    const auto quiet = Context::suppress();
+    reactor.call_when_running(note);
+    reactor.stop();
+  });
+  reactor.run();
+  EXPECT_EQ(seen, (std::vector{1, 0}));
+}
+
 TEST_F(ContextFlow, ReachesThreadsAndComesBack) {
   MemoryReactor reactor(MemoryReactor::Time::real);
   int in_thread = 0;
