@@ -167,7 +167,9 @@ bool BasicReactor::running() const noexcept {
 
 void BasicReactor::call_when_running(Callback callback) {
   if (running()) {
-    turn().enter_logged("A call_when_running callback threw", callback);
+    // As one that waits: it captures here, and what it sets is none of its caller's business.
+    Call call(std::move(callback));
+    turn().enter_logged_in(call.context, "A call_when_running callback threw", call.callback);
   } else {
     when_running_.emplace_back(std::move(callback));
   }

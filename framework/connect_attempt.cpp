@@ -21,9 +21,12 @@ ConnectAttempt::~ConnectAttempt() = default;
 
 Deferred<std::shared_ptr<Protocol>> ConnectAttempt::begin() {
   factory_->add_user();
-  promise_.emplace([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->cancelled();
-  });
+  // With its place, or that would be one inside the library.
+  promise_.emplace(
+      [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->cancelled();
+      },
+      where());
   return promise_->deferred();
 }
 

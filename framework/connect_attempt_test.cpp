@@ -128,6 +128,16 @@ TEST_F(ConnectAttemptTest, FailsWithWhatConnectionMadeThrows) {
   EXPECT_TRUE(protocol_->lost_with<std::runtime_error>());
 }
 
+TEST_F(ConnectAttemptTest, HasItsResultComeFromWhereTheApplicationAsked) {
+  const auto asked = SourceLocation::current();
+  attempt_->made_at(asked);
+  auto outcome = attempt_->begin();
+  attempt_.reset();
+  const auto failure = testing::failure_result_of<BrokenPromiseError>(std::move(outcome));
+  const auto place = "connect_attempt_test.cpp:" + std::to_string(asked.line());
+  EXPECT_NE(failure.message().find(place), std::string::npos) << failure.message();
+}
+
 TEST_F(ConnectAttemptTest, RefusesToConnectForNobody) {
   EXPECT_THROW(HandAttempt(clock_, nullptr), InvalidArgument);
 }

@@ -47,6 +47,27 @@ void make_current(ContextNode* node) noexcept {
   detail::current_context = reinterpret_cast<std::uintptr_t>(node) | marks;
 }
 
+// Set while this thread makes the text of a context: what is logged meanwhile shows none, or it
+// would be made for that record too, without end.
+thread_local bool making_text = false;
+
+class MakingText {
+ public:
+  MakingText() noexcept { making_text = true; }
+  ~MakingText() { making_text = false; }
+  MakingText(const MakingText&) = delete;
+  MakingText& operator=(const MakingText&) = delete;
+};
+
+// A record must not be lost for a value that cannot be shown.
+std::string shown(const detail::ContextVariable& variable, const void* value) {
+  try {
+    return variable.text(value);
+  } catch (...) {
+    return "(its text threw: " + Failure::current().message() + ")";
+  }
+}
+
 }  // namespace
 
 namespace detail {
@@ -149,7 +170,10 @@ void Context::on_exit(Callback callback) const {
 void Context::on_exit(Reactor& reactor, Callback callback) const {
   if (!callback) throw InvalidArgument("Context::on_exit needs a callback; this one is empty.");
   on_exit([&reactor, callback = std::move(callback)]() mutable {
-    reactor.call_from_thread(std::move(callback));
+    if (reactor.call_from_thread(std::move(callback))) return;
+    log(LogLevel::warning, "context",
+        "A context has ended after the reactor that was to call its on_exit callback; that is not "
+        "called.");
   });
 }
 
@@ -182,11 +206,12 @@ Context Context::from_transferable(const std::vector<std::pair<std::string, std:
 
 std::string Context::text() const {
   std::string text;
-  if (held_.node() == nullptr) return text;
+  if (held_.node() == nullptr || making_text) return text;
+  const MakingText making;
   for (const auto& entry : held_.node()->entries()) {
     if (!entry.value || !entry.variable->text) continue;
     if (!text.empty()) text += ' ';
-    text += entry.variable->name + '=' + entry.variable->text(entry.value.get());
+    text += entry.variable->name + '=' + shown(*entry.variable, entry.value.get());
   }
   return text;
 }

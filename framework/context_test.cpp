@@ -153,6 +153,29 @@ TEST_F(ContextTest, ShowsWhatIsPrintableInTheOrderInWhichItWasSet) {
   EXPECT_EQ(Context().text(), "");
 }
 
+TEST_F(ContextTest, IsShownByARecordThoughWhatMakesItsTextLogsOrThrows) {
+#ifdef _WIN32
+  GTEST_SKIP() << "the sink keeps the handle that standard error had when it was first used";
+#endif
+  const ContextVar<int> logging("logging", {.text = [](const int&) -> std::string {
+                                  log(LogLevel::warning, "test", "asked");
+                                  return "x";
+                                }});
+  const ContextVar<int> throwing(
+      "throwing", {.text = [](const int&) -> std::string { throw std::runtime_error("no text"); }});
+  Context().run([&] {
+    logging.set(1);
+    throwing.set(1);
+    ::testing::internal::CaptureStderr();
+    log(LogLevel::error, "test", "the record");
+  });
+  const auto written = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(written.find("[warning] test: asked"), std::string::npos) << written;
+  EXPECT_NE(written.find("[logging=x throwing=(its text threw: no text)] test: the record"),
+            std::string::npos)
+      << written;
+}
+
 // ---- the end of one
 
 class ContextEnd : public ContextTest {
@@ -251,6 +274,18 @@ TEST_F(ContextEnd, ComesWithTheThreadThatSetItOrInTheReactorThatWasAskedTo) {
   }).join();
   reactor.settle();
   EXPECT_EQ(ended_in, std::this_thread::get_id());
+}
+
+TEST_F(ContextEnd, IsLoggedWhereItsReactorTakesNoMoreCalls) {
+  MemoryReactor reactor;
+  reactor.call_when_running([&] { reactor.stop(); });
+  reactor.run();
+  const testing::LogCapture log;
+  Context().run([&] {
+    number.set(1);
+    Context::current().on_exit(reactor, [] { ADD_FAILURE() << "called"; });
+  });
+  EXPECT_TRUE(log.contains("on_exit"));
 }
 
 TEST_F(ContextEnd, OfAThousandRequestsOfOneConnectionKeepsNoneOfThem) {
@@ -388,6 +423,25 @@ TEST_F(ContextFlow, ReachesCallsThatWaitForTheReactorAndTriggersAndWatches) {
   });
   reactor.run();
   EXPECT_EQ(seen, (std::vector{2, 1, 3, 4, 4}));
+}
+
+TEST_F(ContextFlow, EndsWithACallThatARunningReactorMakesAtOnce) {
+  MemoryReactor reactor;
+  std::vector<int> seen;
+  const auto note = [&] {
+    seen.push_back(number.get());
+    number.set(2);
+  };
+  reactor.call_later(1s, [&] {
+    number.set(1);
+    reactor.call_when_running(note);
+    EXPECT_EQ(number.get(), 1);
+    const auto quiet = Context::suppress();
+    reactor.call_when_running(note);
+    reactor.stop();
+  });
+  reactor.run();
+  EXPECT_EQ(seen, (std::vector{1, 0}));
 }
 
 TEST_F(ContextFlow, ReachesThreadsAndComesBack) {

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace weft {
@@ -34,12 +35,24 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::off;
 }
 
-// A record is laid out in the thread that speaks, and so in its context.
+// The text of the context that this thread's record is written in. It is made beforehand: what
+// makes it is the application's, which may log itself, and spdlog's sink holds its mutex while it
+// lays out.
+thread_local std::string_view context_text;
+
+class ShownContext {
+ public:
+  explicit ShownContext(std::string_view text) noexcept { context_text = text; }
+  ~ShownContext() { context_text = {}; }
+  ShownContext(const ShownContext&) = delete;
+  ShownContext& operator=(const ShownContext&) = delete;
+};
+
 class ContextFlag final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg&, const std::tm&,
               spdlog::memory_buf_t& line) override {
-    const auto text = Context::current().text();
+    const auto text = context_text;
     if (text.empty()) return;
     line.push_back('[');
     line.append(text.data(), text.data() + text.size());
@@ -64,21 +77,26 @@ class SpdlogSink final : public LogSink {
     logger_.set_formatter(std::move(formatter));
   }
   void write(const LogRecord& record) override {
-    const auto level = spdlog_level(record.level);
-    if (record.failure == nullptr) {
-      logger_.log(level, "{}: {}", record.component, record.message);
-      return;
-    }
-    const Failure& failure = *record.failure;
-    const bool placed = *failure.where().file_name() != '\0';
-    logger_.log(level, "{}: {}: {}: {}{}", record.component, record.message, failure.type_name(),
-                failure.message(),
-                placed ? fmt::format(" (made at {}:{})", failure.where().file_name(),
-                                     failure.where().line())
-                       : std::string());
+    const auto context = Context::current().text();
+    const auto line = line_of(record);
+    const ShownContext shown(context);
+    logger_.log(spdlog_level(record.level), line);
   }
 
  private:
+  static std::string line_of(const LogRecord& record) {
+    if (record.failure == nullptr) {
+      return fmt::format("{}: {}", record.component, record.message);
+    }
+    const Failure& failure = *record.failure;
+    const bool placed = *failure.where().file_name() != '\0';
+    return fmt::format("{}: {}: {}: {}{}", record.component, record.message, failure.type_name(),
+                       failure.message(),
+                       placed ? fmt::format(" (made at {}:{})", failure.where().file_name(),
+                                            failure.where().line())
+                              : std::string());
+  }
+
   spdlog::logger logger_;
 };
 

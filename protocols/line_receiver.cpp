@@ -2,6 +2,7 @@
 
 #include "../framework/logging.hpp"
 #include "../framework/transport.hpp"
+#include "../framework/turn.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -177,13 +178,15 @@ void LineReceiver::resume_producing() {
   transport().clock().call_later(Duration::zero(), [weak = weak_from_this()] {
     const auto self = std::static_pointer_cast<LineReceiver>(weak.lock());
     if (self == nullptr) return;
-    try {
-      self->deliver_held();
-    } catch (...) {
-      const auto failure = Failure::current();
-      log_failure("lines", "line_received threw; the connection is aborted", failure);
-      self->transport().abort_connection(failure);
-    }
+    // In the connection's context, not in that of whoever resumed.
+    detail::HeldContext none;
+    auto* const connection = self->transport().context();
+    self->transport().clock().turn().enter_in(
+        connection != nullptr ? *connection : none, [&] { self->deliver_held(); },
+        [&](const Failure& failure) {
+          log_failure("lines", "line_received threw; the connection is aborted", failure);
+          self->transport().abort_connection(failure);
+        });
   });
 }
 

@@ -1,5 +1,6 @@
 #include "line_receiver.hpp"
 
+#include "../framework/context.hpp"
 #include "../framework/protocol_wrapper.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
@@ -447,6 +448,27 @@ TEST(LineReceiver, DeliversNoLineBehindTheOneThatChangedTheTransport) {
     first->abort_connection();
     first->settle();
   }
+}
+
+const ContextVar<std::string> session("session", std::string("nobody"));
+
+TEST(LineReceiver, DeliversLinesThatWereHeldInTheContextOfTheConnection) {
+  const auto held = std::make_shared<Lines>(100);
+  std::vector<std::string> seen;
+  held->on_line = [&](std::string_view own) {
+    seen.push_back(session.get());
+    session.set(std::string(own));
+    if (own == "one") held->pause_producing();
+  };
+  const auto transport = testing::connect(held);
+  transport->deliver("one\ntwo\nthree\n");
+  Context().run([&] {
+    session.set("whoever resumed");
+    held->resume_producing();
+  });
+  transport->settle();
+  transport->deliver("four\n");
+  EXPECT_EQ(seen, (std::vector<std::string>{"nobody", "one", "two", "three"}));
 }
 
 }  // namespace

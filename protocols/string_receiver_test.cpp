@@ -1,5 +1,6 @@
 #include "string_receiver.hpp"
 
+#include "../framework/context.hpp"
 #include "../framework/error.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
@@ -244,6 +245,27 @@ TEST(StringReceiver, ClosesInOrderAfterAnswerToAStringTooLong) {
   EXPECT_TRUE(transport->closing());
   EXPECT_FALSE(transport->aborted());
   EXPECT_EQ(excusing->received, 0);
+}
+
+const ContextVar<std::string> session("session", std::string("nobody"));
+
+TEST(StringReceiver, DeliversFramesThatWereHeldInTheContextOfTheConnection) {
+  const auto held = std::make_shared<Strings<NetstringReceiver>>(100);
+  std::vector<std::string> seen;
+  held->on_string = [&](std::string_view own) {
+    seen.push_back(session.get());
+    session.set(std::string(own));
+    if (own == "one") held->pause_producing();
+  };
+  const auto transport = testing::connect(held);
+  transport->deliver("3:one,3:two,5:three,");
+  Context().run([&] {
+    session.set("whoever resumed");
+    held->resume_producing();
+  });
+  transport->settle();
+  transport->deliver("4:four,");
+  EXPECT_EQ(seen, (std::vector<std::string>{"nobody", "one", "two", "three"}));
 }
 
 }  // namespace

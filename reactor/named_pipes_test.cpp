@@ -91,9 +91,11 @@ TEST_F(NamedPipes, RefuseANameThatAnotherProgramHasWithoutAnInstanceToSpare) {
 }
 
 TEST_F(NamedPipes, RefuseNamesThatAreNone) {
-  for (const auto& name : {std::string(), std::string(R"(\\.\pipe\)"),
-                           std::string(R"(\\elsewhere\pipe\x)"), std::string(R"(a\b)"),
-                           std::string("a\0b", 3), std::string(300, 'x'), std::string("\xff")}) {
+  for (const auto& name :
+       {std::string(), std::string(R"(\\.\pipe\)"), std::string(R"(\\elsewhere\pipe\x)"),
+        std::string(R"(a\b)"), std::string("a/b"), std::string("../C:/file.txt"), std::string("."),
+        std::string(".."), std::string(R"(\\.\pipe\..)"), std::string("a\0b", 3),
+        std::string(300, 'x'), std::string("\xff")}) {
     EXPECT_THROW(listen_pipe(*reactor_, name, servers()), InvalidArgument) << name;
     EXPECT_THROW(static_cast<void>(connect_pipe(*reactor_, name, servers())), InvalidArgument)
         << name;

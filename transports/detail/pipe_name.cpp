@@ -44,8 +44,12 @@ PipeName::PipeName(std::string_view name) {
   if (own.starts_with("\\\\")) {
     refuse(name, R"(opening one of another machine would stop the loop; give one in \\.\pipe\)");
   }
-  if (own.find_first_of(std::string_view("\\\0", 2)) != std::string_view::npos) {
-    refuse(name, R"(behind \\.\pipe\ there may be anything but a backslash and NUL)");
+  // Windows takes a slash for a backslash, and what such a path then leads to need be no pipe.
+  if (own.find_first_of(std::string_view("\\/\0", 3)) != std::string_view::npos) {
+    refuse(name, R"(behind \\.\pipe\ there may be anything but a backslash, a slash and NUL)");
+  }
+  if (own == "." || own == "..") {
+    refuse(name, R"(Windows takes it for a folder, \\.\pipe\ itself or the one above)");
   }
   const auto whole = std::string(prefix) + std::string(own);
   wide_ = to_wide(whole);
