@@ -41,7 +41,11 @@ TaskGroup::~TaskGroup() {
   while (!children_.empty()) {
     Children last;
     last.splice(last.begin(), children_, children_.begin());
-    if (last.front().deferred) last.front().deferred->abandon();
+    // It may end by that, and then removes itself from here.
+    last.front().home = &last;
+    if (!last.front().deferred) continue;
+    auto deferred = *std::move(last.front().deferred);
+    deferred.abandon();
   }
   for (auto& join : std::exchange(joins_, {})) {
     if (join.promise->fired()) continue;

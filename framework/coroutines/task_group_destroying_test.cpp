@@ -1,0 +1,48 @@
+#include "task_group.hpp"
+
+#include "../../testing/log_capture.hpp"
+#include "../../testing/results.hpp"
+#include "../census.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace weft {
+namespace {
+
+using testing::failure_result_of;
+using testing::success_result_of;
+
+class TaskGroupDestroying : public ::testing::Test {
+ protected:
+  // Cleans up with one further wait, and notes how that ended.
+  Task<void> clean_up(Deferred<void> work, Deferred<void> goodbye) {
+    co_await as_result(work);
+    const auto ended = co_await as_result(goodbye);
+    note_ = ended ? "clean" : ended.failure().type_name();
+  }
+
+  const testing::LogCapture log_;
+  Promise<void> work_;
+  Promise<void> goodbye_;
+  std::unique_ptr<TaskGroup> group_ = std::make_unique<TaskGroup>();
+  std::string note_;
+};
+
+TEST_F(TaskGroupDestroying, CancelsTheCleaningUpOfAChildASecondTime) {
+  Promise<void> never;
+  group_->start(clean_up(work_.deferred(), goodbye_.deferred()));
+  group_->adopt(never.deferred());
+  group_.reset();
+  EXPECT_NE(note_.find("CancelledError"), std::string::npos) << note_;
+  EXPECT_TRUE(goodbye_.fired());
+  EXPECT_TRUE(never.fired());
+}
+
+}  // namespace
+}  // namespace weft
