@@ -114,13 +114,26 @@ class TaskGroup {
   void add(std::string name, Begin&& begin, SourceLocation where) {
     auto& child = add_child(std::move(name));
     std::optional<Deferred<T>> begun;
+    bool destroyed = false;
+    auto* const outer = std::exchange(destroyed_, &destroyed);
     try {
       begun.emplace(begin());
       if (!begun->valid()) detail::refuse_consumed();
     } catch (...) {
-      remove(child);
+      if (!destroyed) {
+        destroyed_ = outer;
+        remove(child);
+      } else if (outer != nullptr) {
+        *outer = true;
+      }
       throw;
     }
+    // The child destroyed its own group as it began.
+    if (destroyed) {
+      if (outer != nullptr) *outer = true;
+      return begun->abandon();
+    }
+    destroyed_ = outer;
     auto watched = std::move(*begun).add_both(
         [this, &child](const Outcome<T>& outcome) {
           ended(child, outcome ? nullptr : &outcome.failure());

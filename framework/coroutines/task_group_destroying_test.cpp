@@ -44,5 +44,24 @@ TEST_F(TaskGroupDestroying, CancelsTheCleaningUpOfAChildASecondTime) {
   EXPECT_TRUE(never.fired());
 }
 
+TEST_F(TaskGroupDestroying, ByAChildThatBeginsLetsItGoOnToItsNextWait) {
+  group_->start([](TaskGroupDestroying& test) -> Task<void> {
+    test.group_.reset();
+    test.note_ = "went on";
+    co_await test.work_.deferred();
+    test.note_ = "went too far";
+  }(*this));
+  EXPECT_TRUE(work_.fired());
+  EXPECT_EQ(note_, "went on");
+}
+
+TEST_F(TaskGroupDestroying, ByAChildThatBeginsLetsItEnd) {
+  group_->start([](TaskGroupDestroying& test) -> Task<void> {
+    test.group_.reset();
+    co_return;
+  }(*this));
+  EXPECT_EQ(group_, nullptr);
+}
+
 }  // namespace
 }  // namespace weft
