@@ -142,6 +142,8 @@ Outcome<void> TaskGroup::take_result() {
 void TaskGroup::tell_if_over() noexcept {
   if (cancelling_now_ || !empty() || joins_.empty()) return;
   auto joins = std::exchange(joins_, {});
+  for (auto& join : joins)
+    join.group = nullptr;
   const auto result = take_result();
   for (auto& join : joins) {
     if (join.promise->fired()) continue;
@@ -153,10 +155,11 @@ void TaskGroup::tell_if_over() noexcept {
 Deferred<void> TaskGroup::join(SourceLocation where) {
   if (empty()) return Deferred<void>(take_result());
   auto& join = joins_.emplace_back();
+  join.group = this;
   join.promise.emplace(
-      [this, &join] {
+      [&join] {
         join.cancelled = true;
-        cancel();
+        if (join.group != nullptr) join.group->cancel();
       },
       where);
   return join.promise->deferred();

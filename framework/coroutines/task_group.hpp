@@ -99,6 +99,8 @@ class TaskGroup {
   struct Join {
     std::optional<Promise<void>> promise;
     bool cancelled = false;
+    // Null once it is being told, when the group may be gone.
+    TaskGroup* group = nullptr;
   };
 
   void check_open() const;

@@ -63,5 +63,19 @@ TEST_F(TaskGroupDestroying, ByAChildThatBeginsLetsItEnd) {
   EXPECT_EQ(group_, nullptr);
 }
 
+TEST_F(TaskGroupDestroying, ByOneWhoJoinedLetsHimCancelAnother) {
+  group_->adopt(work_.deferred());
+  std::optional<Deferred<void>> second;
+  auto first = group_->join().add_callback([&] {
+    group_.reset();
+    second->cancel();
+  });
+  second.emplace(group_->join());
+  work_.callback();
+  success_result_of(std::move(first));
+  EXPECT_TRUE(second->ready());
+  static_cast<void>(failure_result_of<CancelledError>(std::move(*second)));
+}
+
 }  // namespace
 }  // namespace weft
