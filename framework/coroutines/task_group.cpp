@@ -140,7 +140,10 @@ Outcome<void> TaskGroup::take_result() {
 
 // Whoever is told may destroy the group.
 void TaskGroup::tell_if_over() noexcept {
-  if (cancelling_now_ || !empty() || joins_.empty()) return;
+  if (cancelling_now_ || !empty()) return;
+  // With those who were cancelled alone there is nobody to take the failures.
+  std::erase_if(joins_, [](const Join& join) { return join.promise->fired(); });
+  if (joins_.empty()) return;
   auto joins = std::exchange(joins_, {});
   for (auto& join : joins)
     join.group = nullptr;

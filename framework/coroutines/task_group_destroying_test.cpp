@@ -77,5 +77,21 @@ TEST_F(TaskGroupDestroying, ByOneWhoJoinedLetsHimCancelAnother) {
   static_cast<void>(failure_result_of<CancelledError>(std::move(*second)));
 }
 
+TEST_F(TaskGroupDestroying, TellsOfAFailureThatCameAfterTheJoinWasCancelled) {
+  group_->start([](Deferred<void> work, Deferred<void> goodbye) -> Task<void> {
+    co_await as_result(work);
+    co_await goodbye;
+    throw std::runtime_error("The clean-up failed.");
+  }(work_.deferred(), goodbye_.deferred()));
+  auto joined = group_->join();
+  joined.cancel();
+  static_cast<void>(failure_result_of<CancelledError>(std::move(joined)));
+  goodbye_.callback();
+  EXPECT_TRUE(group_->empty());
+  group_.reset();
+  EXPECT_TRUE(log_.contains("The clean-up failed."));
+  census().unhandled_failures = 0;
+}
+
 }  // namespace
 }  // namespace weft
