@@ -45,8 +45,8 @@ class StreamListener {
   void set_port(ListeningPort port) { port_ = std::move(port); }
   [[nodiscard]] const ListeningPort& port() const noexcept { return port_; }
 
-  /// The next connection. Several may wait; cancelling one loses no connection. Fails with
-  /// ListenerClosed once it is closed.
+  /// The next connection. Several may wait; cancelling or dropping one loses no connection. Fails
+  /// with ListenerClosed once it is closed.
   Deferred<StreamPtr> accept(SourceLocation where = SourceLocation::current());
   /// Stops the port, aborts the connections that nobody has accepted, and fails those who wait.
   /// What was accepted lives on. Harmless when repeated.

@@ -154,6 +154,14 @@ TEST_F(StreamPorts, AreAcceptedFromAndTalkedToByCoroutines) {
   EXPECT_FALSE(listener.port().listening());
 }
 
+TEST_F(StreamPorts, GiveNoConnectionToOneWhoDroppedHisAccept) {
+  auto listener = listen();
+  static_cast<void>(listener.accept());
+  auto waiting = listener.accept();
+  const auto one = opened();
+  EXPECT_NE(success_result_of(std::move(waiting)), nullptr);
+}
+
 TEST_F(StreamPorts, KeepTheOrderOfThoseWhoComeAndOfThoseWhoWait) {
   auto listener = listen();
   const auto one = opened();
