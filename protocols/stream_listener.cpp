@@ -157,20 +157,22 @@ std::shared_ptr<Factory> StreamListener::factory() const {
 }
 
 Deferred<StreamPtr> StreamListener::accept(SourceLocation where) {
+  if (queue_ == nullptr) return fail<StreamPtr>(Failure(closed_error()));
   return queue_->accept(where);
 }
 
 void StreamListener::close() {
+  if (queue_ == nullptr) return;
   port_.stop();
   queue_->close();
 }
 
 std::size_t StreamListener::backlog() const noexcept {
-  return queue_->backlog();
+  return queue_ != nullptr ? queue_->backlog() : 0;
 }
 
 std::size_t StreamListener::refused() const noexcept {
-  return queue_->refused();
+  return queue_ != nullptr ? queue_->refused() : 0;
 }
 
 // ---- shorthands

@@ -28,7 +28,7 @@ class ListenerClosed : public Error {
 using StreamPtr = std::shared_ptr<Stream>;
 
 /// Hands out the connections of a port as streams, in the order in which they came.
-/// Lifetime: destroying it closes it.
+/// Lifetime: destroying it closes it. One that was moved away is closed, and has no factory.
 class StreamListener {
  public:
   /// As many connections may wait to be accepted; a peer that comes then is refused, and counted.
