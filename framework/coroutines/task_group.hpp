@@ -65,10 +65,10 @@ class TaskGroup {
         std::move(name), [&] { return ensure_deferred(std::move(task), where); }, where);
   }
   /// Takes `deferred`, and with it the callbacks that it ends, as a child. Errors: GroupClosed, and
-  /// the deferred is cancelled.
+  /// the deferred is abandoned, since its callbacks may use what the group would have kept.
   template <class T>
   void adopt(Deferred<T> deferred, SourceLocation where = SourceLocation::current()) {
-    if (closed_) deferred.cancel();
+    if (closed_) deferred.abandon();
     check_open();
     add<T>(
         {}, [&] { return std::move(deferred); }, where);

@@ -45,21 +45,21 @@ TEST_F(TaskGroupDestroying, CancelsTheCleaningUpOfAChildASecondTime) {
 }
 
 TEST_F(TaskGroupDestroying, ByAChildThatBeginsLetsItGoOnToItsNextWait) {
-  group_->start([](TaskGroupDestroying& test) -> Task<void> {
-    test.group_.reset();
-    test.note_ = "went on";
-    co_await test.work_.deferred();
-    test.note_ = "went too far";
-  }(*this));
+  group_->start([](auto& group, auto& note, Deferred<void> work) -> Task<void> {
+    group.reset();
+    note = "went on";
+    co_await work;
+    note = "went too far";
+  }(group_, note_, work_.deferred()));
   EXPECT_TRUE(work_.fired());
   EXPECT_EQ(note_, "went on");
 }
 
 TEST_F(TaskGroupDestroying, ByAChildThatBeginsLetsItEnd) {
-  group_->start([](TaskGroupDestroying& test) -> Task<void> {
-    test.group_.reset();
+  group_->start([](auto& group) -> Task<void> {
+    group.reset();
     co_return;
-  }(*this));
+  }(group_));
   EXPECT_EQ(group_, nullptr);
 }
 
@@ -91,6 +91,15 @@ TEST_F(TaskGroupDestroying, TellsOfAFailureThatCameAfterTheJoinWasCancelled) {
   group_.reset();
   EXPECT_TRUE(log_.contains("The clean-up failed."));
   census().unhandled_failures = 0;
+}
+
+TEST_F(TaskGroupDestroying, IsNotNeededToEndWhatAClosedGroupRefused) {
+  group_->cancel();
+  auto cleaning = ensure_deferred(clean_up(work_.deferred(), goodbye_.deferred()));
+  EXPECT_THROW(group_->adopt(std::move(cleaning)), GroupClosed);
+  EXPECT_TRUE(goodbye_.fired() || note_.empty());
+  goodbye_.callback();
+  EXPECT_NE(note_, "clean");
 }
 
 }  // namespace
