@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace weft {
@@ -137,6 +138,18 @@ TEST(TaskList, CountsATaskThatWasBegunBeforeTheLoopToWhereItIsResumed) {
   second.callback();
   EXPECT_TRUE(outcome_of(std::move(result)).succeeded());
   EXPECT_TRUE(tasks(here).empty());
+}
+
+TEST(TaskList, LeavesOutWhatAnotherThreadBeganOutsideOfAReactor) {
+  Promise<void> bytes;
+  auto result = ensure_deferred(read_header(bytes.deferred()));
+  MemoryReactor reactor;
+  EXPECT_EQ(tasks(reactor).size(), 1U);
+  std::size_t seen_elsewhere = 1;
+  std::thread([&] { seen_elsewhere = tasks(reactor).size(); }).join();
+  EXPECT_EQ(seen_elsewhere, 0U);
+  bytes.callback();
+  EXPECT_TRUE(outcome_of(std::move(result)).succeeded());
 }
 
 TEST(TaskList, OutlivesItsReactor) {
