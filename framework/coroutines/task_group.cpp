@@ -58,6 +58,17 @@ TaskGroup::~TaskGroup() {
     log_failed_child("that nobody joined", {}, failure);
 }
 
+TaskGroup::Watch::Watch(TaskGroup& group) noexcept
+    : group_(group), outer_(std::exchange(group.destroyed_, &destroyed_)) {}
+
+TaskGroup::Watch::~Watch() {
+  if (!destroyed_) {
+    group_.destroyed_ = outer_;
+  } else if (outer_ != nullptr) {
+    *outer_ = true;
+  }
+}
+
 void TaskGroup::check_open() const {
   if (!closed_) return;
   throw GroupClosed(
@@ -73,23 +84,16 @@ TaskGroup::Child& TaskGroup::add_child(std::string name) {
 }
 
 void TaskGroup::cancel() noexcept {
-  bool destroyed = false;
-  auto* const outer = std::exchange(destroyed_, &destroyed);
+  const Watch group(*this);
   cancel_children();
-  if (destroyed) {
-    if (outer != nullptr) *outer = true;
-    return;
-  }
-  destroyed_ = outer;
-  tell_if_over();
+  if (!group.destroyed()) tell_if_over();
 }
 
 void TaskGroup::cancel_children() noexcept {
   closed_ = true;
   // One that goes on comes to all of them.
   if (std::exchange(cancelling_now_, true)) return;
-  bool destroyed = false;
-  auto* const outer = std::exchange(destroyed_, &destroyed);
+  const Watch group(*this);
   for (auto& child : children_)
     child.home = &cancelling_;
   cancelling_.splice(cancelling_.end(), children_);
@@ -98,12 +102,8 @@ void TaskGroup::cancel_children() noexcept {
     child.home = &children_;
     children_.splice(children_.end(), cancelling_, cancelling_.begin());
     if (child.deferred) child.deferred->cancel();
-    if (destroyed) {
-      if (outer != nullptr) *outer = true;
-      return;
-    }
+    if (group.destroyed()) return;
   }
-  destroyed_ = outer;
   cancelling_now_ = false;
 }
 

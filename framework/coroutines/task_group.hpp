@@ -103,6 +103,21 @@ class TaskGroup {
     TaskGroup* group = nullptr;
   };
 
+  // Tells whoever runs something of ours whether that destroyed the group.
+  class Watch {
+   public:
+    explicit Watch(TaskGroup& group) noexcept;
+    ~Watch();
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    [[nodiscard]] bool destroyed() const noexcept { return destroyed_; }
+
+   private:
+    TaskGroup& group_;
+    bool* outer_;
+    bool destroyed_ = false;
+  };
+
   void check_open() const;
   Child& add_child(std::string name);
   void remove(Child& child) noexcept;
@@ -116,26 +131,16 @@ class TaskGroup {
   void add(std::string name, Begin&& begin, SourceLocation where) {
     auto& child = add_child(std::move(name));
     std::optional<Deferred<T>> begun;
-    bool destroyed = false;
-    auto* const outer = std::exchange(destroyed_, &destroyed);
+    const Watch group(*this);
     try {
       begun.emplace(begin());
       if (!begun->valid()) detail::refuse_consumed();
     } catch (...) {
-      if (!destroyed) {
-        destroyed_ = outer;
-        remove(child);
-      } else if (outer != nullptr) {
-        *outer = true;
-      }
+      if (!group.destroyed()) remove(child);
       throw;
     }
     // The child destroyed its own group as it began.
-    if (destroyed) {
-      if (outer != nullptr) *outer = true;
-      return begun->abandon();
-    }
-    destroyed_ = outer;
+    if (group.destroyed()) return begun->abandon();
     auto watched = std::move(*begun).add_both(
         [this, &child](const Outcome<T>& outcome) {
           ended(child, outcome ? nullptr : &outcome.failure());
