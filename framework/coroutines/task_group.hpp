@@ -196,7 +196,8 @@ auto with_task_group(Body body) -> Task<typename std::invoke_result_t<Body&, Tas
     auto rest = co_await as_result(group.join());
     if (!rest) joined = std::move(rest);
   }
-  if (!joined) joined.failure().raise();
+  // Awaited, so that it keeps its place.
+  if (!joined) co_await fail<void>(joined.failure());
   if constexpr (std::is_void_v<R>) {
     // A body may end its group by cancelling it.
     if (!result && !group.closed()) throw CancelledError();

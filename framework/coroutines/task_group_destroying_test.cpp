@@ -1,8 +1,7 @@
-#include "task_group.hpp"
-
 #include "../../testing/log_capture.hpp"
 #include "../../testing/results.hpp"
 #include "../census.hpp"
+#include "task_group.hpp"
 
 #include <gtest/gtest.h>
 
@@ -100,6 +99,14 @@ TEST_F(TaskGroupDestroying, IsNotNeededToEndWhatAClosedGroupRefused) {
   EXPECT_TRUE(goodbye_.fired() || note_.empty());
   goodbye_.callback();
   EXPECT_NE(note_, "clean");
+}
+
+TEST(WithTaskGroup, KeepsThePlaceOfAFailure) {
+  const Failure made(std::runtime_error("broken"));
+  auto running = ensure_deferred(
+      with_task_group([&](TaskGroup&) -> Task<void> { co_await fail<void>(made); }));
+  const auto failure = failure_result_of<std::runtime_error>(std::move(running));
+  EXPECT_EQ(failure.where().line(), made.where().line());
 }
 
 }  // namespace
