@@ -398,6 +398,7 @@ TEST_F(StreamTest, FailsWhoWaitsToWriteWhenThisSideCloses) {
   auto closed = stream_->close();
   static_cast<void>(failure_result_of<ConnectionDone>(std::move(waiting)));
   static_cast<void>(failure_result_of<ConnectionDone>(stream_->drain()));
+  peer_->settle();
   EXPECT_TRUE(has_no_result(closed));
   peer_->take(100'000);
   success_result_of(std::move(closed));
