@@ -291,7 +291,7 @@ Deferred<void> Stream::write(Bytes data, SourceLocation where) {
 }
 
 Deferred<void> Stream::drain(SourceLocation where) {
-  if (loss_) return fail<void>(*loss_);
+  if (auto refused = refusal()) return fail<void>(std::move(*refused));
   return room(where);
 }
 
@@ -317,9 +317,17 @@ Deferred<void> Stream::join(Waiters& waiters, SourceLocation where) {
   return waiters.emplace_back(Callback(), where).deferred();
 }
 
+// Once this side has closed there is no room any more, however much has gone out.
 void Stream::let_writers_go() {
+  if (writers_.empty()) return;
+  const auto refused = refusal();
   for (auto& writer : std::exchange(writers_, {})) {
-    if (!writer.fired()) writer.callback();
+    if (writer.fired()) continue;
+    if (!refused) {
+      writer.callback();
+    } else if (writer.wanted()) {
+      writer.errback(*refused);
+    }
   }
 }
 
@@ -341,7 +349,6 @@ void Stream::lose_write_connection() {
   writing_ended_ = true;
   transport().lose_write_connection();
   // Nobody is told of the marks any more.
-  writing_paused_ = false;
   let_writers_go();
 }
 

@@ -90,7 +90,8 @@ class Stream : public Protocol {
   /// Writes, as `Transport::write` does, and is ready when more may be written: at once below the
   /// high-water mark, else when what is unsent has fallen to the low one. Cancelling it takes
   /// nothing back. Fails with the reason when the connection is lost before, or was, and with
-  /// ConnectionDone when this side has closed. What nobody waits for is written to `transport()`.
+  /// ConnectionDone when this side has closed, or closes before: what was written is on its way
+  /// then, and `close` tells of it. What nobody waits for is written to `transport()`.
   Deferred<void> write(BytesView data, SourceLocation where = SourceLocation::current());
   Deferred<void> write(Bytes data, SourceLocation where = SourceLocation::current());
   /// The same for what was written to `transport()` before.

@@ -99,7 +99,8 @@ std::shared_ptr<Protocol> StreamListener::Queue::build_protocol(const Address& p
 // Those who are gone, on both sides, stand in nobody's way.
 void StreamListener::Queue::sweep() {
   std::erase_if(waiting_, [](const auto& stream) { return stream->loss() != nullptr; });
-  std::erase_if(acceptors_, [](const auto& acceptor) { return acceptor.fired(); });
+  std::erase_if(acceptors_,
+                [](const auto& acceptor) { return acceptor.fired() || !acceptor.wanted(); });
 }
 
 void StreamListener::Queue::arrived(std::shared_ptr<Stream> stream) {
@@ -127,6 +128,7 @@ Deferred<StreamPtr> StreamListener::Queue::accept(SourceLocation where) {
 
 void StreamListener::Queue::close() {
   if (std::exchange(closed_, true)) return;
+  sweep();
   const auto self = shared_from_this();
   for (const auto& stream : std::exchange(waiting_, {}))
     stream->abort();
@@ -155,20 +157,22 @@ std::shared_ptr<Factory> StreamListener::factory() const {
 }
 
 Deferred<StreamPtr> StreamListener::accept(SourceLocation where) {
+  if (queue_ == nullptr) return fail<StreamPtr>(Failure(closed_error()));
   return queue_->accept(where);
 }
 
 void StreamListener::close() {
+  if (queue_ == nullptr) return;
   port_.stop();
   queue_->close();
 }
 
 std::size_t StreamListener::backlog() const noexcept {
-  return queue_->backlog();
+  return queue_ != nullptr ? queue_->backlog() : 0;
 }
 
 std::size_t StreamListener::refused() const noexcept {
-  return queue_->refused();
+  return queue_ != nullptr ? queue_->refused() : 0;
 }
 
 // ---- shorthands

@@ -28,7 +28,7 @@ class ListenerClosed : public Error {
 using StreamPtr = std::shared_ptr<Stream>;
 
 /// Hands out the connections of a port as streams, in the order in which they came.
-/// Lifetime: destroying it closes it.
+/// Lifetime: destroying it closes it. One that was moved away is closed, and has no factory.
 class StreamListener {
  public:
   /// As many connections may wait to be accepted; a peer that comes then is refused, and counted.
@@ -45,8 +45,8 @@ class StreamListener {
   void set_port(ListeningPort port) { port_ = std::move(port); }
   [[nodiscard]] const ListeningPort& port() const noexcept { return port_; }
 
-  /// The next connection. Several may wait; cancelling one loses no connection. Fails with
-  /// ListenerClosed once it is closed.
+  /// The next connection. Several may wait; cancelling or dropping one loses no connection. Fails
+  /// with ListenerClosed once it is closed.
   Deferred<StreamPtr> accept(SourceLocation where = SourceLocation::current());
   /// Stops the port, aborts the connections that nobody has accepted, and fails those who wait.
   /// What was accepted lives on. Harmless when repeated.

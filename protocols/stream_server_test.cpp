@@ -154,6 +154,24 @@ TEST_F(StreamPorts, AreAcceptedFromAndTalkedToByCoroutines) {
   EXPECT_FALSE(listener.port().listening());
 }
 
+TEST_F(StreamPorts, GiveNoConnectionToOneWhoDroppedHisAccept) {
+  auto listener = listen();
+  static_cast<void>(listener.accept());
+  auto waiting = listener.accept();
+  const auto one = opened();
+  EXPECT_NE(success_result_of(std::move(waiting)), nullptr);
+}
+
+TEST(StreamListeners, AreClosedOnceTheyWereMovedAway) {
+  StreamListener before;
+  const StreamListener after = std::move(before);
+  before.close();
+  static_cast<void>(failure_result_of<ListenerClosed>(before.accept()));
+  EXPECT_EQ(before.backlog() + before.refused(), 0U);
+  EXPECT_EQ(before.factory(), nullptr);
+  EXPECT_NE(after.factory(), nullptr);
+}
+
 TEST_F(StreamPorts, KeepTheOrderOfThoseWhoComeAndOfThoseWhoWait) {
   auto listener = listen();
   const auto one = opened();

@@ -380,13 +380,29 @@ TEST_F(StreamTest, GoesOnReadingWhenItsOwnDirectionIsEnded) {
   EXPECT_EQ(shown(std::move(answer)), "answer");
 }
 
-TEST_F(StreamTest, LetsWritersGoWhenNobodyIsToldOfTheMarksAnyMore) {
+TEST_F(StreamTest, FailsWhoWaitsToWriteWhenItsOwnDirectionIsEnded) {
   peer_->set_blocked(true);
   auto waiting = stream_->write(std::string(100'000, 'x'));
   peer_->settle();
   EXPECT_TRUE(has_no_result(waiting));
   stream_->lose_write_connection();
-  success_result_of(std::move(waiting));
+  static_cast<void>(failure_result_of<ConnectionDone>(std::move(waiting)));
+  static_cast<void>(failure_result_of<ConnectionDone>(stream_->drain()));
+  EXPECT_EQ(peer_->write_buffer_size(), 100'000U);
+}
+
+TEST_F(StreamTest, FailsWhoWaitsToWriteWhenThisSideCloses) {
+  peer_->set_blocked(true);
+  auto waiting = stream_->write(std::string(100'000, 'x'));
+  static_cast<void>(stream_->drain());
+  auto closed = stream_->close();
+  static_cast<void>(failure_result_of<ConnectionDone>(std::move(waiting)));
+  static_cast<void>(failure_result_of<ConnectionDone>(stream_->drain()));
+  peer_->settle();
+  EXPECT_TRUE(has_no_result(closed));
+  peer_->take(100'000);
+  success_result_of(std::move(closed));
+  EXPECT_TRUE(log_.lines().empty());
 }
 
 // ---- closing

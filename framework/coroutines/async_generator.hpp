@@ -1,12 +1,13 @@
 // Coroutines that give one value after the other to whoever awaits the next.
 #pragma once
 
+#include "../deferred.hpp"
 #include "../error.hpp"
+#include "../failure.hpp"
 #include "detail/awaiters.hpp"
 #include "detail/generator_promise.hpp"
 #include "task.hpp"
 
-#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -69,26 +70,36 @@ AsyncGenerator<T> GeneratorPromise<T>::get_return_object(SourceLocation made) no
 
 }  // namespace detail
 
+namespace detail {
+
+template <class T, class F>
+Task<void> call_for_each(AsyncGenerator<T>& generator, F& f) {
+  using R = std::remove_cvref_t<std::invoke_result_t<F&, T>>;
+  while (auto item = co_await generator.next()) {
+    if constexpr (is_deferred<R>) {
+      co_await f(std::move(*item));
+    } else {
+      f(std::move(*item));
+    }
+  }
+}
+template <class T>
+Task<void> close_generator(AsyncGenerator<T>& generator) {
+  co_await generator.close();
+}
+
+}  // namespace detail
+
 /// Calls `f` with each value of `generator`, and awaits what it returns where that is a Deferred or
-/// a Task. When `f` fails, the generator is closed first.
+/// a Task. When `f` fails, the generator is closed first; what fails in that is logged.
 template <class T, class F>
 Task<void> for_each(AsyncGenerator<T> generator, F f) {
-  using R = std::remove_cvref_t<std::invoke_result_t<F&, T>>;
-  std::optional<Failure> failure;
-  try {
-    while (auto item = co_await generator.next()) {
-      if constexpr (detail::is_deferred<R>) {
-        co_await f(std::move(*item));
-      } else {
-        f(std::move(*item));
-      }
-    }
-  } catch (...) {
-    failure = Failure::current();
-  }
-  if (!failure) co_return;
-  co_await generator.close();
-  failure->raise();
+  const auto result = co_await as_result(detail::call_for_each(generator, f));
+  if (result) co_return;
+  const auto closed = co_await as_result(detail::close_generator(generator));
+  if (!closed) detail::log_failed_closing(closed.failure());
+  // Awaited, so that it keeps its place.
+  co_await fail<void>(result.failure());
 }
 
 }  // namespace weft

@@ -1,7 +1,9 @@
 #include "async_generator.hpp"
 
+#include "../../testing/log_capture.hpp"
 #include "../../testing/manual_clock.hpp"
 #include "../../testing/results.hpp"
+#include "../census.hpp"
 #include "sleep.hpp"
 #include "task_group.hpp"
 
@@ -176,6 +178,24 @@ TEST_F(AsyncGeneratorTest, IsClosedByForEachWhenWhatThatCallsFails) {
   clock_.advance(2s);
   static_cast<void>(failure_result_of<std::runtime_error>(std::move(running)));
   EXPECT_EQ(notes_, (Notes{"cancelled", "gone"}));
+}
+
+TEST_F(AsyncGeneratorTest, IsClosedByForEachWithoutLosingTheFirstFailureWhenThatFails) {
+  const testing::LogCapture log;
+  const auto fails_to_close = []() -> AsyncGenerator<int> {
+    try {
+      co_yield 1;
+    } catch (const CancelledError&) {
+    }
+    throw std::runtime_error("closing");
+  };
+  const Failure first(std::logic_error("first"), SourceLocation::current());
+  auto running = ensure_deferred(
+      for_each(fails_to_close(), [&](int) -> Deferred<void> { return fail<void>(first); }));
+  const auto failure = failure_result_of<std::logic_error>(std::move(running));
+  EXPECT_EQ(failure.where().line(), first.where().line());
+  EXPECT_TRUE(log.contains("closing"));
+  census().unhandled_failures = 0;
 }
 
 TEST_F(AsyncGeneratorTest, RefusesToBeClosedByOneThatYieldsOn) {

@@ -145,11 +145,12 @@ struct Returned<Task<R>> {
   template <class F, class... Args>
   static Deferred<R> begin(F&& callback, Args&&... args) {
     constexpr bool captures_nothing = !std::is_class_v<F> || std::is_empty_v<F>;
-    if constexpr (std::is_lvalue_reference_v<F> || (captures_nothing && sizeof...(Args) == 0)) {
+    constexpr bool is_kept_elsewhere = std::is_lvalue_reference_v<F> || captures_nothing;
+    if constexpr (is_kept_elsewhere && sizeof...(Args) == 0) {
       return ensure_deferred(std::invoke(callback, std::forward<Args>(args)...));
     } else {
       return TaskCell<R>::begin_hidden(call_and_keep<R, F, KeptArgument<Args>...>(
-          std::move(callback), std::forward<Args>(args)...));
+          std::forward<F>(callback), std::forward<Args>(args)...));
     }
   }
 };

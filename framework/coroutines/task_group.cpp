@@ -41,7 +41,11 @@ TaskGroup::~TaskGroup() {
   while (!children_.empty()) {
     Children last;
     last.splice(last.begin(), children_, children_.begin());
-    if (last.front().deferred) last.front().deferred->abandon();
+    // It may end by that, and then removes itself from here.
+    last.front().home = &last;
+    if (!last.front().deferred) continue;
+    auto deferred = *std::move(last.front().deferred);
+    deferred.abandon();
   }
   for (auto& join : std::exchange(joins_, {})) {
     if (join.promise->fired()) continue;
@@ -52,6 +56,17 @@ TaskGroup::~TaskGroup() {
   }
   for (const auto& failure : failures_)
     log_failed_child("that nobody joined", {}, failure);
+}
+
+TaskGroup::Watch::Watch(TaskGroup& group) noexcept
+    : group_(group), outer_(std::exchange(group.destroyed_, &destroyed_)) {}
+
+TaskGroup::Watch::~Watch() {
+  if (!destroyed_) {
+    group_.destroyed_ = outer_;
+  } else if (outer_ != nullptr) {
+    *outer_ = true;
+  }
 }
 
 void TaskGroup::check_open() const {
@@ -69,23 +84,16 @@ TaskGroup::Child& TaskGroup::add_child(std::string name) {
 }
 
 void TaskGroup::cancel() noexcept {
-  bool destroyed = false;
-  auto* const outer = std::exchange(destroyed_, &destroyed);
+  const Watch group(*this);
   cancel_children();
-  if (destroyed) {
-    if (outer != nullptr) *outer = true;
-    return;
-  }
-  destroyed_ = outer;
-  tell_if_over();
+  if (!group.destroyed()) tell_if_over();
 }
 
 void TaskGroup::cancel_children() noexcept {
   closed_ = true;
   // One that goes on comes to all of them.
   if (std::exchange(cancelling_now_, true)) return;
-  bool destroyed = false;
-  auto* const outer = std::exchange(destroyed_, &destroyed);
+  const Watch group(*this);
   for (auto& child : children_)
     child.home = &cancelling_;
   cancelling_.splice(cancelling_.end(), children_);
@@ -94,12 +102,8 @@ void TaskGroup::cancel_children() noexcept {
     child.home = &children_;
     children_.splice(children_.end(), cancelling_, cancelling_.begin());
     if (child.deferred) child.deferred->cancel();
-    if (destroyed) {
-      if (outer != nullptr) *outer = true;
-      return;
-    }
+    if (group.destroyed()) return;
   }
-  destroyed_ = outer;
   cancelling_now_ = false;
 }
 
@@ -136,8 +140,13 @@ Outcome<void> TaskGroup::take_result() {
 
 // Whoever is told may destroy the group.
 void TaskGroup::tell_if_over() noexcept {
-  if (cancelling_now_ || !empty() || joins_.empty()) return;
+  if (cancelling_now_ || !empty()) return;
+  // With those who were cancelled alone there is nobody to take the failures.
+  std::erase_if(joins_, [](const Join& join) { return join.promise->fired(); });
+  if (joins_.empty()) return;
   auto joins = std::exchange(joins_, {});
+  for (auto& join : joins)
+    join.group = nullptr;
   const auto result = take_result();
   for (auto& join : joins) {
     if (join.promise->fired()) continue;
@@ -149,10 +158,11 @@ void TaskGroup::tell_if_over() noexcept {
 Deferred<void> TaskGroup::join(SourceLocation where) {
   if (empty()) return Deferred<void>(take_result());
   auto& join = joins_.emplace_back();
+  join.group = this;
   join.promise.emplace(
-      [this, &join] {
+      [&join] {
         join.cancelled = true;
-        cancel();
+        if (join.group != nullptr) join.group->cancel();
       },
       where);
   return join.promise->deferred();

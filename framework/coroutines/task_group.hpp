@@ -65,10 +65,10 @@ class TaskGroup {
         std::move(name), [&] { return ensure_deferred(std::move(task), where); }, where);
   }
   /// Takes `deferred`, and with it the callbacks that it ends, as a child. Errors: GroupClosed, and
-  /// the deferred is cancelled.
+  /// the deferred is abandoned, since its callbacks may use what the group would have kept.
   template <class T>
   void adopt(Deferred<T> deferred, SourceLocation where = SourceLocation::current()) {
-    if (closed_) deferred.cancel();
+    if (closed_) deferred.abandon();
     check_open();
     add<T>(
         {}, [&] { return std::move(deferred); }, where);
@@ -99,6 +99,23 @@ class TaskGroup {
   struct Join {
     std::optional<Promise<void>> promise;
     bool cancelled = false;
+    // Null once it is being told, when the group may be gone.
+    TaskGroup* group = nullptr;
+  };
+
+  // Tells whoever runs something of ours whether that destroyed the group.
+  class Watch {
+   public:
+    explicit Watch(TaskGroup& group) noexcept;
+    ~Watch();
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    [[nodiscard]] bool destroyed() const noexcept { return destroyed_; }
+
+   private:
+    TaskGroup& group_;
+    bool* outer_;
+    bool destroyed_ = false;
   };
 
   void check_open() const;
@@ -114,13 +131,16 @@ class TaskGroup {
   void add(std::string name, Begin&& begin, SourceLocation where) {
     auto& child = add_child(std::move(name));
     std::optional<Deferred<T>> begun;
+    const Watch group(*this);
     try {
       begun.emplace(begin());
       if (!begun->valid()) detail::refuse_consumed();
     } catch (...) {
-      remove(child);
+      if (!group.destroyed()) remove(child);
       throw;
     }
+    // The child destroyed its own group as it began.
+    if (group.destroyed()) return begun->abandon();
     auto watched = std::move(*begun).add_both(
         [this, &child](const Outcome<T>& outcome) {
           ended(child, outcome ? nullptr : &outcome.failure());
@@ -176,7 +196,8 @@ auto with_task_group(Body body) -> Task<typename std::invoke_result_t<Body&, Tas
     auto rest = co_await as_result(group.join());
     if (!rest) joined = std::move(rest);
   }
-  if (!joined) joined.failure().raise();
+  // Awaited, so that it keeps its place.
+  if (!joined) co_await fail<void>(joined.failure());
   if constexpr (std::is_void_v<R>) {
     // A body may end its group by cancelling it.
     if (!result && !group.closed()) throw CancelledError();

@@ -486,6 +486,18 @@ TEST_F(Timeouts, GiveAValueThatComesAllTheSame) {
   EXPECT_EQ(success_result_of(std::move(saved)), 5);
 }
 
+TEST_F(Timeouts, RefuseANegativeTimeBeforeTheTaskBegins) {
+  bool begun = false;
+  const auto work = [&]() -> Task<void> {
+    begun = true;
+    co_return;
+  };
+  EXPECT_THROW(static_cast<void>(with_timeout(clock_, -1s, work())), InvalidArgument);
+  EXPECT_THROW(static_cast<void>(move_on_after(clock_, -1s, work())), InvalidArgument);
+  EXPECT_FALSE(begun);
+  census().unawaited_tasks = 0;
+}
+
 TEST_F(Timeouts, MoveOnWithoutAFailure) {
   auto late = move_on_after(clock_, 1s, give_after(2s, 1));
   auto late_void = move_on_after(clock_, 1s, sleep(clock_, 2s));

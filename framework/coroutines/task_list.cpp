@@ -17,6 +17,8 @@ using detail::CellBase;
 using detail::TaskFrame;
 using detail::TaskRun;
 
+constexpr std::size_t max_indentation = 40;
+
 // Writes runs one below the other, each before the runs that it awaits.
 class Listing {
  public:
@@ -109,7 +111,9 @@ std::string dump_tasks(Reactor& reactor) {
   const auto list = tasks(reactor);
   std::string text;
   for (const auto& task : list) {
-    text.append(2 * task.depth, ' ');
+    // Else it would grow with the square of the depth.
+    text.append(std::min(2 * task.depth, max_indentation), ' ');
+    if (2 * task.depth > max_indentation) text += "(" + std::to_string(task.depth) + ") ";
     text += task.name;
     if (*task.awaits_at.file_name() != '\0') text += " at " + detail::place_text(task.awaits_at);
     text += task.waits_for.empty() ? ", running" : ", waits for " + task.waits_for;

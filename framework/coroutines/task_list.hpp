@@ -28,10 +28,12 @@ struct TaskInfo {
   std::optional<std::size_t> awaited_by;
 };
 
-/// The tasks of `reactor`, each followed by what it awaits; the oldest first. Those that were begun
-/// where no reactor ran count as tasks of every reactor until they are resumed in one.
+/// The tasks of `reactor`, each followed by what it awaits; the oldest first. Those that this
+/// thread began where no reactor ran count as tasks of every reactor until they are resumed in one.
+/// Thread: the reactor's, or any while it does not run.
 [[nodiscard]] std::vector<TaskInfo> tasks(Reactor& reactor);
-/// The same as text, a line for each, indented by who awaits whom.
+/// The same as text, a line for each, indented by who awaits whom: by up to 40 columns, behind
+/// which the depth stands as a number.
 [[nodiscard]] std::string dump_tasks(Reactor& reactor);
 
 }  // namespace weft

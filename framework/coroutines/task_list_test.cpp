@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace weft {
@@ -80,6 +81,24 @@ TEST(TaskList, FindsTheTaskThatAnotherAwaitsThroughCallbacks) {
   EXPECT_TRUE(outcome_of(std::move(*result)).succeeded());
 }
 
+Task<void> descend(int levels, Deferred<void>& bytes) {
+  if (levels > 0) co_await descend(levels - 1, bytes).named("level");
+  if (levels == 0) co_await bytes;
+}
+
+TEST(TaskList, IndentsDeepTasksByABoundedWidthAndNumbersThem) {
+  MemoryReactor reactor;
+  Promise<void> promise;
+  auto bytes = promise.deferred();
+  auto result = ensure_deferred(descend(100, bytes));
+  const auto text = dump_tasks(reactor);
+  EXPECT_NE(text.find("\n" + std::string(40, ' ') + "level at "), std::string::npos);
+  EXPECT_NE(text.find("\n" + std::string(40, ' ') + "(100) level at "), std::string::npos) << text;
+  EXPECT_EQ(text.find(std::string(41, ' ')), std::string::npos);
+  promise.callback();
+  EXPECT_TRUE(outcome_of(std::move(result)).succeeded());
+}
+
 TEST(TaskList, NamesTheTaskThatACallbackReturnedNotWhatKeepsItsCaptures) {
   MemoryReactor reactor;
   Promise<void> bytes;
@@ -137,6 +156,18 @@ TEST(TaskList, CountsATaskThatWasBegunBeforeTheLoopToWhereItIsResumed) {
   second.callback();
   EXPECT_TRUE(outcome_of(std::move(result)).succeeded());
   EXPECT_TRUE(tasks(here).empty());
+}
+
+TEST(TaskList, LeavesOutWhatAnotherThreadBeganOutsideOfAReactor) {
+  Promise<void> bytes;
+  auto result = ensure_deferred(read_header(bytes.deferred()));
+  MemoryReactor reactor;
+  EXPECT_EQ(tasks(reactor).size(), 1U);
+  std::size_t seen_elsewhere = 1;
+  std::thread([&] { seen_elsewhere = tasks(reactor).size(); }).join();
+  EXPECT_EQ(seen_elsewhere, 0U);
+  bytes.callback();
+  EXPECT_TRUE(outcome_of(std::move(result)).succeeded());
 }
 
 TEST(TaskList, OutlivesItsReactor) {

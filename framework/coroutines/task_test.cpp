@@ -285,6 +285,19 @@ TEST(Task, ThatAnErrbackReturnedKeepsTheFailure) {
   EXPECT_EQ(value_of(std::move(result)), "The input is bad.");
 }
 
+Task<std::string> read_behind(Deferred<void> gate, const std::string& text) {
+  co_await gate;
+  co_return text;
+}
+
+TEST(Task, ReadsByReferenceWhatMaybeDeferredWasGivenForAFunction) {
+  Promise<void> gate;
+  const std::string text(100, 'x');
+  auto result = maybe_deferred(read_behind, gate.deferred(), std::string(text));
+  gate.callback();
+  EXPECT_EQ(value_of(std::move(result)), text);
+}
+
 TEST(Task, MayChangeWhatMaybeDeferredWasGivenToChange) {
   int number = 1;
   const auto add = [](int& changed, int by) -> Task<void> {

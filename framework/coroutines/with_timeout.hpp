@@ -3,6 +3,7 @@
 
 #include "../clock.hpp"
 #include "../deferred.hpp"
+#include "../error.hpp"
 #include "../reactor.hpp"
 #include "../source_location.hpp"
 #include "task.hpp"
@@ -13,13 +14,24 @@
 
 namespace weft {
 
+namespace detail {
+
+inline void refuse_negative_timeout(Duration timeout) {
+  if (timeout < Duration::zero())
+    throw InvalidArgument("A time limit must not be negative; with zero it is over at once.");
+}
+
+}  // namespace detail
+
 /// What `awaitable`, a Deferred or a Task, gives. After `timeout` it is cancelled, and when it ends
 /// in a CancelledError because of that, it fails with TimeoutError; what else it gives, and a
-/// CancelledError from elsewhere, stay what they are, so that limits may be nested. Errors:
-/// InvalidArgument for a negative time.
+/// CancelledError from elsewhere, stay what they are, so that limits may be nested. Work that
+/// swallows the cancellation, and whose operation somebody else cancels later, has timed out too.
+/// Errors: InvalidArgument for a negative time, before a task begins, which is dropped.
 template <class A>
 auto with_timeout(Clock& clock, Duration timeout, A awaitable,
                   SourceLocation where = SourceLocation::current()) {
+  detail::refuse_negative_timeout(timeout);
   return ensure_deferred(std::move(awaitable)).add_timeout(clock, timeout, where);
 }
 /// The same by the clock of `Reactor::current()`. Errors: also NoReactorError where no reactor
@@ -62,6 +74,7 @@ Deferred<UnlessTimedOut<T>> move_on_after(Clock& clock, Duration timeout, Deferr
 template <class A>
 auto move_on_after(Clock& clock, Duration timeout, A awaitable,
                    SourceLocation where = SourceLocation::current()) {
+  detail::refuse_negative_timeout(timeout);
   return detail::move_on_after(clock, timeout, ensure_deferred(std::move(awaitable)), where);
 }
 /// The same by the clock of `Reactor::current()`. Errors: also NoReactorError where no reactor

@@ -1,5 +1,11 @@
 #include "generator_promise.hpp"
 
+#include "../../census.hpp"
+#include "../../error.hpp"
+#include "../../logging.hpp"
+
+#include <atomic>
+
 namespace weft::detail {
 
 void refuse_busy_generator() {
@@ -14,6 +20,12 @@ void refuse_moved_generator() {
 void refuse_yield_of_closed_generator() {
   throw InvalidArgument(
       "A generator that was closed went on to yield; let the CancelledError leave it.");
+}
+
+void log_failed_closing(const Failure& failure) noexcept {
+  if (failure.check<CancelledError>() != nullptr) return;
+  census().unhandled_failures.fetch_add(1, std::memory_order_relaxed);
+  log_failure("task", "A generator failed as it was closed because of another failure", failure);
 }
 
 }  // namespace weft::detail

@@ -186,5 +186,8 @@ class [[nodiscard]] GeneratorClosing {
   GeneratorPromise<T>& generator_;
 };
 
+/// A generator that is closed because of a failure failed itself.
+void log_failed_closing(const Failure& failure) noexcept;
+
 }  // namespace detail
 }  // namespace weft

@@ -8,6 +8,7 @@
 
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 namespace weft::detail {
 
@@ -24,7 +25,7 @@ constexpr int max_depth = 100;
 
 thread_local Destroying destroying;
 
-// The tasks that were begun where no loop runs, which may be any thread.
+// The tasks that were begun where no loop runs, which may be any thread, and resumed in another's.
 struct Nowhere {
   std::mutex mutex;
   TaskRun* first = nullptr;
@@ -134,6 +135,7 @@ void TaskRun::unlink(TaskRun*& first) noexcept {
 void TaskRun::list_in(Turn* turn) noexcept {
   turn_ = turn;
   if (turn != nullptr) return link(turn->tasks_);
+  thread_ = std::this_thread::get_id();
   const std::lock_guard lock(nowhere.mutex);
   link(nowhere.first);
 }
@@ -155,9 +157,12 @@ std::vector<const TaskRun*> TaskRun::listed(const Turn& turn) {
   std::vector<const TaskRun*> runs;
   for (const TaskRun* run = turn.tasks_; run != nullptr; run = run->next_)
     runs.push_back(run);
+  // Those of other threads may run, or end, while these are read.
+  const auto here = std::this_thread::get_id();
   const std::lock_guard lock(nowhere.mutex);
-  for (const TaskRun* run = nowhere.first; run != nullptr; run = run->next_)
-    runs.push_back(run);
+  for (const TaskRun* run = nowhere.first; run != nullptr; run = run->next_) {
+    if (run->thread_ == here) runs.push_back(run);
+  }
   return runs;
 }
 

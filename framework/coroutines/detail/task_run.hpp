@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -137,8 +138,8 @@ class TaskRun {
   [[nodiscard]] const CellBase& cell() const noexcept { return cell_; }
   [[nodiscard]] const TaskFrame& innermost() const noexcept { return *innermost_; }
   [[nodiscard]] bool running() const noexcept { return running_; }
-  /// Those that began in `turn`, or outside of every loop and were not resumed in one yet; the
-  /// newest of each first.
+  /// Those that began in `turn`, or in this thread outside of every loop and were not resumed in one
+  /// yet; the newest of each first.
   [[nodiscard]] static std::vector<const TaskRun*> listed(const Turn& turn);
 
  protected:
@@ -201,6 +202,8 @@ class TaskRun {
   bool ended_ = false;
   bool cancel_next_wait_ = false;
   Turn* turn_ = nullptr;
+  // Which began it, or left it behind, where it belongs to no turn.
+  std::thread::id thread_;
   TaskRun* next_ = nullptr;
   TaskRun* previous_ = nullptr;
   std::optional<Raised> raised_;
