@@ -5,6 +5,7 @@
 #include "../../transports/endpoints.hpp"
 #include "run_application.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -84,6 +85,10 @@ std::shared_ptr<Service> make(Application& application) {
       const bool stuck = application.flags().given("stuck");
       if (stuck && ::read(0, &byte, 1) < 0) throw std::runtime_error("nothing to read");
       if (application.flags().value("reload") == "exit") application.stop(42);
+      if (application.flags().value("reload") == "twice") {
+        static_cast<void>(::raise(SIGTERM));
+        static_cast<void>(::raise(SIGTERM));
+      }
       if (application.flags().value("reload") == "throw") throw std::runtime_error("clumsy");
     });
   }
@@ -98,7 +103,7 @@ int main(int argc, char** argv) {
   options.description = "Misbehaves as it is told.";
   options.flags.add("listen", "ENDPOINT", "Where to listen", "tcp:0:interface=127.0.0.1")
       .add("drain", "TIME", "How long connections have", "5")
-      .add("reload", "HOW", "Reload at SIGHUP: well, throw or exit")
+      .add("reload", "HOW", "Reload at SIGHUP: well, throw, exit or twice")
       .add_switch("stuck", "Reloading waits for a byte on standard input")
       .add_switch("fail", "Do not start")
       .add_switch("slow-start", "Never finish starting")

@@ -128,6 +128,7 @@ class Program final : public Application {
   DelayedCall abort_call_;
   int status_ = stopped_in_order;
   bool stopping_ = false;
+  // Not while there is a service that was not seen to stop.
   bool in_order_ = true;
   bool reloading_ = false;
   bool reload_again_ = false;
@@ -184,6 +185,7 @@ void Program::start(const ServiceMaker& make) {
   static_cast<void>(maybe_deferred([&] {
                       service_ = make(*this);
                       if (!service_) throw InvalidArgument("There is no service to run; make one.");
+                      in_order_ = false;
                       if (!reloads().empty()) listen_for_reloads();
                       return service_->privileged_start_service();
                     })
@@ -222,7 +224,6 @@ Deferred<void> Program::stop_service() {
   notifier_.stopping(deadline_);
   if (!service_) return succeed();
   log(LogLevel::info, "application", "Stopping");
-  in_order_ = false;
   auto stopped = service_->stop_service();
   abort_call_ = reactor().call_later(deadline_ - time_to_cut(deadline_), [this] {
     log(LogLevel::warning, "application", "The time to stop is nearly over; what is left is cut");

@@ -207,6 +207,17 @@ TEST_P(Applications, TellByTheirStatusThatTheDeadlineOfTheStopCame) {
   EXPECT_EQ(exit_after(child, SIGTERM), stopped_out_of_order);
 }
 
+TEST_P(Applications, TellByTheirStatusThatTheirServicesWereNeverStopped) {
+  // The deadline comes before the stop begins.
+  auto hurried = started({"--stop-deadline=0"});
+  EXPECT_EQ(exit_after(hurried, SIGTERM), stopped_out_of_order);
+  EXPECT_THAT(hurried->said[1], ::testing::Not(::testing::HasSubstr("stopping")));
+  // Both signals come while the loop does not turn.
+  auto child = started({"--reload=twice"});
+  EXPECT_EQ(exit_after(child, SIGHUP), stopped_out_of_order);
+  EXPECT_THAT(child->said[1], ::testing::Not(::testing::HasSubstr("stopping")));
+}
+
 TEST_P(Applications, TellWhichServiceDidNotStart) {
   auto child = run({"--fail"});
   EXPECT_EQ(exit_of(child), not_started);
