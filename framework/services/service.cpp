@@ -40,10 +40,7 @@ Deferred<void> Service::privileged_start_service() {
     throw AlreadyRunningError("The service \"" + name_ +
                               "\" was started already, or still stops; wait for its stop first.");
   }
-  only_prepare_ = true;
-  auto started = begin();
-  prepare();
-  return started;
+  return begin(true);
 }
 
 Deferred<void> Service::start_service() {
@@ -62,18 +59,24 @@ Deferred<void> Service::start_service() {
   if (state_ != ServiceState::stopped && state_ != ServiceState::prepared) {
     throw AlreadyRunningError("The service \"" + name_ + "\" was started already; stop it first.");
   }
-  only_prepare_ = false;
-  auto started = begin();
-  state_ == ServiceState::stopped ? prepare() : start_now();
-  return started;
+  return begin(false);
 }
 
-Deferred<void> Service::begin() {
+Deferred<void> Service::begin(bool only_prepare) {
+  only_prepare_ = only_prepare;
   why_not_.reset();
+  // Who was told first that it has stopped may have started it before the one who waits to.
+  auto overtaken = std::exchange(again_, std::nullopt);
   starting_.emplace([weak = weak_from_this()] {
     if (const auto self = weak.lock()) static_cast<void>(self->stop_service());
   });
-  return starting_->deferred();
+  auto started = starting_->deferred();
+  state_ == ServiceState::stopped ? prepare() : start_now();
+  if (overtaken && !overtaken->fired()) {
+    overtaken->errback(make_failure<AlreadyRunningError>(
+        "The service \"" + name_ + "\" was started by somebody else as soon as it had stopped."));
+  }
+  return started;
 }
 
 void Service::prepare() {
@@ -118,8 +121,15 @@ void Service::start_ended(const Outcome<void>& outcome, ServiceState reached) {
 // ---- stopping
 
 Deferred<void> Service::stop_service() {
+  const auto self = weak_from_this().lock();
+  auto again = std::exchange(again_, std::nullopt);
+  auto stopped = stop_now();
+  if (again && !again->fired()) again->errback(Failure(CancelledError()));
+  return stopped;
+}
+
+Deferred<void> Service::stop_now() {
   if (state_ == ServiceState::stopped) return succeed();
-  const auto self = shared_from_this();
   auto stopped = waiting_for_stop_.join(SourceLocation::current());
   const auto before = std::exchange(state_, ServiceState::stopping);
   if (before == ServiceState::preparing || before == ServiceState::starting) {
@@ -127,10 +137,6 @@ Deferred<void> Service::stop_service() {
     start_under_way.cancel();
   } else if (before != ServiceState::stopping) {
     undo();
-  } else if (again_) {
-    auto promise = std::move(*again_);
-    again_.reset();
-    if (!promise.fired()) promise.errback(Failure(CancelledError()));
   }
   return stopped;
 }

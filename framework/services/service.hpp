@@ -84,9 +84,10 @@ class Service : public std::enable_shared_from_this<Service> {
   /// Has a `stop` under way end at once: cancels what it returned, unless overridden.
   virtual void abort();
 
-  Deferred<void> begin();
+  Deferred<void> begin(bool only_prepare);
   void prepare();
   void start_now();
+  Deferred<void> stop_now();
   void undo();
   void start_ended(const Outcome<void>& outcome, ServiceState reached);
   void stop_ended(const Outcome<void>& outcome);

@@ -180,6 +180,31 @@ TEST_F(OneService, StoppedOnceMoreDoesNotStartAgain) {
   EXPECT_EQ(service->state(), ServiceState::stopped);
 }
 
+TEST_F(OneService, StartedFirstBySomebodyElseStaysStoppedAfterItsNextStop) {
+  service->hold("stop");
+  success_result_of(service->start_service());
+  std::optional<Deferred<void>> first;
+  auto stopped = service->stop_service().add_callback([&] { first = service->start_service(); });
+  auto second = service->start_service();
+  service->end("stop");
+  success_result_of(std::move(stopped));
+  success_result_of(std::move(*first));
+  failure_result_of<AlreadyRunningError>(std::move(second));
+  success_result_of(service->stop_service());
+  EXPECT_EQ(service->state(), ServiceState::stopped);
+}
+
+TEST_F(OneService, StoppedByWhoHearsOfItsStopDoesNotStartAgain) {
+  service->hold("stop");
+  success_result_of(service->start_service());
+  auto stopped = service->stop_service().add_callback([&] { return service->stop_service(); });
+  auto again = service->start_service();
+  service->end("stop");
+  success_result_of(std::move(stopped));
+  failure_result_of<CancelledError>(std::move(again));
+  EXPECT_EQ(service->state(), ServiceState::stopped);
+}
+
 TEST_F(OneService, MayHaveItsSecondStartCancelled) {
   service->hold("stop");
   success_result_of(service->start_service());
