@@ -84,6 +84,7 @@ void Service::prepare() {
   state_ = ServiceState::preparing;
   auto prepared = maybe_deferred([this] { return privileged_start(); });
   under_way_ = prepared.canceller();
+  if (state_ == ServiceState::stopping) cancel_start();
   static_cast<void>(std::move(prepared).add_both([self](const Outcome<void>& outcome) {
     self->start_ended(outcome, ServiceState::prepared);
   }));
@@ -94,6 +95,7 @@ void Service::start_now() {
   state_ = ServiceState::starting;
   auto started = maybe_deferred([this] { return start(); });
   under_way_ = started.canceller();
+  if (state_ == ServiceState::stopping) cancel_start();
   static_cast<void>(std::move(started).add_both(
       [self](const Outcome<void>& outcome) { self->start_ended(outcome, ServiceState::running); }));
 }
@@ -133,12 +135,17 @@ Deferred<void> Service::stop_now() {
   auto stopped = waiting_for_stop_.join(SourceLocation::current());
   const auto before = std::exchange(state_, ServiceState::stopping);
   if (before == ServiceState::preparing || before == ServiceState::starting) {
-    auto start_under_way = std::move(under_way_);
-    start_under_way.cancel();
+    cancel_start();
   } else if (before != ServiceState::stopping) {
     undo();
   }
   return stopped;
+}
+
+// Empty while the start is only being called; it is cancelled then as soon as that returns.
+void Service::cancel_start() {
+  auto start_under_way = std::move(under_way_);
+  start_under_way.cancel();
 }
 
 void Service::undo() {

@@ -88,6 +88,7 @@ class Service : public std::enable_shared_from_this<Service> {
   void prepare();
   void start_now();
   Deferred<void> stop_now();
+  void cancel_start();
   void undo();
   void start_ended(const Outcome<void>& outcome, ServiceState reached);
   void stop_ended(const Outcome<void>& outcome);

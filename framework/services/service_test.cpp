@@ -123,6 +123,21 @@ TEST_F(OneService, StoppedWhileItStartsCancelsTheStartAndUndoesIt) {
   }
 }
 
+TEST(Service, StoppedInsideItsStartHasTheStartCancelled) {
+  struct Fickle : Service {
+    Deferred<void> start() override {
+      stopped = stop_service();
+      return never.deferred();
+    }
+    Promise<void> never;
+    std::optional<Deferred<void>> stopped;
+  };
+  auto fickle = std::make_shared<Fickle>();
+  failure_result_of<CancelledError>(fickle->start_service());
+  success_result_of(std::move(*fickle->stopped));
+  EXPECT_EQ(fickle->state(), ServiceState::stopped);
+}
+
 TEST_F(OneService, CancellingItsStartStopsIt) {
   service->hold("start");
   auto started = service->start_service();
