@@ -62,6 +62,14 @@ Deferred<void> Service::start_service() {
   return begin(false);
 }
 
+bool Service::start_under_way() const noexcept {
+  return state_ == ServiceState::preparing || state_ == ServiceState::starting;
+}
+
+Deferred<void> Service::join_start() {
+  return waiting_for_start_.join(SourceLocation::current());
+}
+
 Deferred<void> Service::begin(bool only_prepare) {
   only_prepare_ = only_prepare;
   why_not_.reset();
@@ -116,7 +124,10 @@ void Service::start_ended(const Outcome<void>& outcome, ServiceState reached) {
     state_ = reached;
     auto promise = std::move(*starting_);
     starting_.reset();
+    auto others = std::exchange(waiting_for_start_, {});
     if (!promise.fired()) promise.callback();
+    while (!others.empty())
+      others.leave().callback();
   }
 }
 
@@ -164,8 +175,12 @@ void Service::stop_ended(const Outcome<void>& outcome) {
                 outcome.failure());
   }
   auto starting = std::exchange(starting_, std::nullopt);
+  auto others = std::exchange(waiting_for_start_, {});
   auto stops = std::exchange(waiting_for_stop_, {});
-  if (starting && !starting->fired()) starting->errback(*why_not_);
+  const auto why_not = why_not_;
+  if (starting && !starting->fired()) starting->errback(*why_not);
+  while (!others.empty())
+    others.leave().errback(*why_not);
   while (!stops.empty())
     stops.leave().fire(outcome);
   if (again_ && state_ == ServiceState::stopped) start_again();

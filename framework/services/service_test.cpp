@@ -443,6 +443,43 @@ TEST_F(Several, LeaveAloneWhoRunsAlready) {
   EXPECT_EQ(log, "prepare a, prepare c, start a, start c, ");
 }
 
+TEST_F(Several, WaitForOneThatIsStartingAlready) {
+  services["b"]->hold("start");
+  auto own = services["b"]->start_service();
+  log.clear();
+  auto started = parent->start_service();
+  EXPECT_TRUE(has_no_result(started));
+  services["b"]->end("start");
+  success_result_of(std::move(own));
+  success_result_of(std::move(started));
+  EXPECT_EQ(log, "prepare a, prepare c, start a, start c, ");
+}
+
+TEST_F(Several, WaitForOneThatIsPreparedAlreadyAndStartIt) {
+  success_result_of(parent->privileged_start_service());
+  success_result_of(services["b"]->stop_service());
+  services["b"]->hold("prepare");
+  auto own = services["b"]->privileged_start_service();
+  log.clear();
+  auto started = parent->start_service();
+  EXPECT_EQ(log, "start a, ");
+  services["b"]->end("prepare");
+  success_result_of(std::move(own));
+  success_result_of(std::move(started));
+  EXPECT_EQ(log, "start a, start b, start c, ");
+}
+
+TEST_F(Several, FailWithOneThatWasStartingAlready) {
+  services["b"]->hold("start");
+  auto own = services["b"]->start_service();
+  auto started = parent->start_service();
+  services["b"]->end("start", make_failure<TimeoutError>("too late"));
+  failure_result_of<TimeoutError>(std::move(own));
+  EXPECT_EQ(failure_result_of<ServiceError>(std::move(started)).message(),
+            "The service \"b\" did not start: too late");
+  EXPECT_EQ(parent->state(), ServiceState::stopped);
+}
+
 TEST_F(Several, AreAbortedWithThoseThatAreStoppedLater) {
   start();
   services["c"]->hold("stop");
