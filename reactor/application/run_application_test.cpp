@@ -274,6 +274,40 @@ TEST_P(Applications, ReloadAtAHangUpAndRunOn) {
   EXPECT_THAT(child->said[2], ::testing::HasSubstr("A reload failed: std::runtime_error: clumsy"));
 }
 
+TEST_P(Applications, ReloadWhatTheirServicesRegisterWhenTheyStart) {
+  auto child = started({"--reload-late=well"});
+  send(child, SIGHUP);
+  ASSERT_TRUE(says(child, "reloading late\n"));
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+}
+
+TEST_P(Applications, MayRegisterMoreReloadsInAReload) {
+  auto child = started({"--reload-late=more"});
+  send(child, SIGHUP);
+  const std::string own(60, 'y');
+  ASSERT_TRUE(says(child, "reloading " + own + "\nsecond " + own + "\n")) << child->said[1];
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+}
+
+TEST_P(Applications, KeepWhatAReloadUsesUntilItHasEnded) {
+  auto child = started({"--reload-late=never"});
+  send(child, SIGHUP);
+  ASSERT_TRUE(says(child, "reloading\n"));
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+  EXPECT_THAT(child->said[1], ::testing::HasSubstr("cut short: " + std::string(60, 'y')));
+}
+
+TEST_P(Applications, WriteTheirLogAnewThoughAReloadNeverEnds) {
+  const auto log = path("log");
+  auto child = started({"--reload-late=never", "--log-file", log});
+  send(child, SIGHUP);
+  ASSERT_TRUE(says(child, "reloading\n"));
+  std::filesystem::rename(log, log + ".1");
+  send(child, SIGHUP);
+  EXPECT_TRUE(spin_until([&] { return std::filesystem::exists(log); }));
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+}
+
 TEST_P(Applications, ExitWithTheStatusThatTheyChoose) {
   auto child = started({"--reload=exit"});
   EXPECT_EQ(exit_after(child, SIGHUP), 42);
