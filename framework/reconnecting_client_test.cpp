@@ -280,6 +280,17 @@ TEST(ReconnectingClient, WaitsLongerAfterEachFailureUpToTheLimit) {
   EXPECT_EQ(expected, 60s);
 }
 
+TEST(ReconnectingClient, WaitsWithoutEndWhereTheLongestPauseIsTheLongestThereIs) {
+  auto options = steady();
+  options.first_delay = options.max_delay = Duration::max();
+  options.jitter = 1;
+  Line line(options);
+  line.client->start();
+  line.reactor.refuse();
+  line.reactor.advance(1h);
+  EXPECT_EQ(line.attempts(), 1U);
+}
+
 TEST(ReconnectingClient, BeginsAnewWithShortPausesOnceConnected) {
   Line line;
   line.client->start();

@@ -223,8 +223,11 @@ void KeptConnection::retry_later(int failures) {
   const std::chrono::duration<double, Duration::period> most = options_.max_delay;
   const auto delay = std::min(most, first * std::pow(options_.factor, std::min(failures, 1000)));
   const auto chance = std::uniform_real_distribution<double>(0, options_.jitter)(random_);
-  retry_ = clock_.call_later(std::chrono::duration_cast<Duration>(delay * (1 + chance)),
-                             [self = shared_from_this()] { self->connect(); });
+  const auto drawn = delay * (1 + chance);
+  // The longest of all is no number of ticks that a double has.
+  retry_ = clock_.call_later(
+      drawn < Duration::max() ? std::chrono::duration_cast<Duration>(drawn) : Duration::max(),
+      [self = shared_from_this()] { self->connect(); });
 }
 
 void KeptConnection::give_up(const Failure& failure) {

@@ -103,8 +103,11 @@ Deferred<void> MultiService::begin_one(const std::shared_ptr<Service>& service, 
 Deferred<void> MultiService::prepare_next() {
   while (next_ < services_.size()) {
     const auto service = services_[next_++];
-    if (service->state() != ServiceState::stopped) continue;
-    auto prepared = begin_one(service, [&] { return service->privileged_start_service(); });
+    const bool stopped = service->state() == ServiceState::stopped;
+    if (!stopped && !service->start_under_way()) continue;
+    auto prepared = begin_one(service, [&] {
+      return stopped ? service->privileged_start_service() : service->join_start();
+    });
     const auto* const outcome = prepared.peek();
     if (outcome != nullptr && outcome->succeeded()) continue;
     return std::move(prepared).add_callback([this] { return prepare_next(); });
@@ -114,10 +117,14 @@ Deferred<void> MultiService::prepare_next() {
 
 Deferred<void> MultiService::start_next() {
   while (next_ < services_.size()) {
-    const auto service = services_[next_++];
+    const auto service = services_[next_];
+    // Somebody else's may be a privileged start alone: it is looked at again then.
+    const bool joined = service->start_under_way();
+    if (!joined) ++next_;
     const auto before = service->state();
-    if (before != ServiceState::stopped && before != ServiceState::prepared) continue;
-    auto started = begin_one(service, [&] { return service->start_service(); });
+    if (!joined && before != ServiceState::stopped && before != ServiceState::prepared) continue;
+    auto started = begin_one(
+        service, [&] { return joined ? service->join_start() : service->start_service(); });
     const auto* const outcome = started.peek();
     if (outcome != nullptr && outcome->succeeded()) continue;
     return std::move(started).add_callback([this] { return start_next(); });

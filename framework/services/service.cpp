@@ -40,10 +40,7 @@ Deferred<void> Service::privileged_start_service() {
     throw AlreadyRunningError("The service \"" + name_ +
                               "\" was started already, or still stops; wait for its stop first.");
   }
-  only_prepare_ = true;
-  auto started = begin();
-  prepare();
-  return started;
+  return begin(true);
 }
 
 Deferred<void> Service::start_service() {
@@ -62,18 +59,32 @@ Deferred<void> Service::start_service() {
   if (state_ != ServiceState::stopped && state_ != ServiceState::prepared) {
     throw AlreadyRunningError("The service \"" + name_ + "\" was started already; stop it first.");
   }
-  only_prepare_ = false;
-  auto started = begin();
-  state_ == ServiceState::stopped ? prepare() : start_now();
-  return started;
+  return begin(false);
 }
 
-Deferred<void> Service::begin() {
+bool Service::start_under_way() const noexcept {
+  return state_ == ServiceState::preparing || state_ == ServiceState::starting;
+}
+
+Deferred<void> Service::join_start() {
+  return waiting_for_start_.join(SourceLocation::current());
+}
+
+Deferred<void> Service::begin(bool only_prepare) {
+  only_prepare_ = only_prepare;
   why_not_.reset();
+  // Who was told first that it has stopped may have started it before the one who waits to.
+  auto overtaken = std::exchange(again_, std::nullopt);
   starting_.emplace([weak = weak_from_this()] {
     if (const auto self = weak.lock()) static_cast<void>(self->stop_service());
   });
-  return starting_->deferred();
+  auto started = starting_->deferred();
+  state_ == ServiceState::stopped ? prepare() : start_now();
+  if (overtaken && !overtaken->fired()) {
+    overtaken->errback(make_failure<AlreadyRunningError>(
+        "The service \"" + name_ + "\" was started by somebody else as soon as it had stopped."));
+  }
+  return started;
 }
 
 void Service::prepare() {
@@ -81,6 +92,7 @@ void Service::prepare() {
   state_ = ServiceState::preparing;
   auto prepared = maybe_deferred([this] { return privileged_start(); });
   under_way_ = prepared.canceller();
+  if (state_ == ServiceState::stopping) cancel_start();
   static_cast<void>(std::move(prepared).add_both([self](const Outcome<void>& outcome) {
     self->start_ended(outcome, ServiceState::prepared);
   }));
@@ -91,6 +103,7 @@ void Service::start_now() {
   state_ = ServiceState::starting;
   auto started = maybe_deferred([this] { return start(); });
   under_way_ = started.canceller();
+  if (state_ == ServiceState::stopping) cancel_start();
   static_cast<void>(std::move(started).add_both(
       [self](const Outcome<void>& outcome) { self->start_ended(outcome, ServiceState::running); }));
 }
@@ -111,28 +124,39 @@ void Service::start_ended(const Outcome<void>& outcome, ServiceState reached) {
     state_ = reached;
     auto promise = std::move(*starting_);
     starting_.reset();
+    auto others = std::exchange(waiting_for_start_, {});
     if (!promise.fired()) promise.callback();
+    while (!others.empty())
+      others.leave().callback();
   }
 }
 
 // ---- stopping
 
 Deferred<void> Service::stop_service() {
+  const auto self = weak_from_this().lock();
+  auto again = std::exchange(again_, std::nullopt);
+  auto stopped = stop_now();
+  if (again && !again->fired()) again->errback(Failure(CancelledError()));
+  return stopped;
+}
+
+Deferred<void> Service::stop_now() {
   if (state_ == ServiceState::stopped) return succeed();
-  const auto self = shared_from_this();
   auto stopped = waiting_for_stop_.join(SourceLocation::current());
   const auto before = std::exchange(state_, ServiceState::stopping);
   if (before == ServiceState::preparing || before == ServiceState::starting) {
-    auto start_under_way = std::move(under_way_);
-    start_under_way.cancel();
+    cancel_start();
   } else if (before != ServiceState::stopping) {
     undo();
-  } else if (again_) {
-    auto promise = std::move(*again_);
-    again_.reset();
-    if (!promise.fired()) promise.errback(Failure(CancelledError()));
   }
   return stopped;
+}
+
+// Empty while the start is only being called; it is cancelled then as soon as that returns.
+void Service::cancel_start() {
+  auto start_under_way = std::move(under_way_);
+  start_under_way.cancel();
 }
 
 void Service::undo() {
@@ -151,8 +175,12 @@ void Service::stop_ended(const Outcome<void>& outcome) {
                 outcome.failure());
   }
   auto starting = std::exchange(starting_, std::nullopt);
+  auto others = std::exchange(waiting_for_start_, {});
   auto stops = std::exchange(waiting_for_stop_, {});
-  if (starting && !starting->fired()) starting->errback(*why_not_);
+  const auto why_not = why_not_;
+  if (starting && !starting->fired()) starting->errback(*why_not);
+  while (!others.empty())
+    others.leave().errback(*why_not);
   while (!stops.empty())
     stops.leave().fire(outcome);
   if (again_ && state_ == ServiceState::stopped) start_again();

@@ -84,9 +84,14 @@ class Service : public std::enable_shared_from_this<Service> {
   /// Has a `stop` under way end at once: cancels what it returned, unless overridden.
   virtual void abort();
 
-  Deferred<void> begin();
+  [[nodiscard]] bool start_under_way() const noexcept;
+  /// Fires as the start does that is under way.
+  Deferred<void> join_start();
+  Deferred<void> begin(bool only_prepare);
   void prepare();
   void start_now();
+  Deferred<void> stop_now();
+  void cancel_start();
   void undo();
   void start_ended(const Outcome<void>& outcome, ServiceState reached);
   void stop_ended(const Outcome<void>& outcome);
@@ -100,6 +105,7 @@ class Service : public std::enable_shared_from_this<Service> {
   std::optional<Promise<void>> starting_;
   std::optional<Failure> why_not_;
   std::optional<Promise<void>> again_;
+  detail::WaitingLine<void> waiting_for_start_;
   detail::WaitingLine<void> waiting_for_stop_;
 };
 

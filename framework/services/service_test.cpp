@@ -123,6 +123,21 @@ TEST_F(OneService, StoppedWhileItStartsCancelsTheStartAndUndoesIt) {
   }
 }
 
+TEST(Service, StoppedInsideItsStartHasTheStartCancelled) {
+  struct Fickle : Service {
+    Deferred<void> start() override {
+      stopped = stop_service();
+      return never.deferred();
+    }
+    Promise<void> never;
+    std::optional<Deferred<void>> stopped;
+  };
+  auto fickle = std::make_shared<Fickle>();
+  failure_result_of<CancelledError>(fickle->start_service());
+  success_result_of(std::move(*fickle->stopped));
+  EXPECT_EQ(fickle->state(), ServiceState::stopped);
+}
+
 TEST_F(OneService, CancellingItsStartStopsIt) {
   service->hold("start");
   auto started = service->start_service();
@@ -177,6 +192,31 @@ TEST_F(OneService, StoppedOnceMoreDoesNotStartAgain) {
   service->end("stop");
   success_result_of(std::move(stopped));
   success_result_of(std::move(for_good));
+  EXPECT_EQ(service->state(), ServiceState::stopped);
+}
+
+TEST_F(OneService, StartedFirstBySomebodyElseStaysStoppedAfterItsNextStop) {
+  service->hold("stop");
+  success_result_of(service->start_service());
+  std::optional<Deferred<void>> first;
+  auto stopped = service->stop_service().add_callback([&] { first = service->start_service(); });
+  auto second = service->start_service();
+  service->end("stop");
+  success_result_of(std::move(stopped));
+  success_result_of(std::move(*first));
+  failure_result_of<AlreadyRunningError>(std::move(second));
+  success_result_of(service->stop_service());
+  EXPECT_EQ(service->state(), ServiceState::stopped);
+}
+
+TEST_F(OneService, StoppedByWhoHearsOfItsStopDoesNotStartAgain) {
+  service->hold("stop");
+  success_result_of(service->start_service());
+  auto stopped = service->stop_service().add_callback([&] { return service->stop_service(); });
+  auto again = service->start_service();
+  service->end("stop");
+  success_result_of(std::move(stopped));
+  failure_result_of<CancelledError>(std::move(again));
   EXPECT_EQ(service->state(), ServiceState::stopped);
 }
 
@@ -401,6 +441,43 @@ TEST_F(Several, LeaveAloneWhoRunsAlready) {
   log.clear();
   success_result_of(parent->start_service());
   EXPECT_EQ(log, "prepare a, prepare c, start a, start c, ");
+}
+
+TEST_F(Several, WaitForOneThatIsStartingAlready) {
+  services["b"]->hold("start");
+  auto own = services["b"]->start_service();
+  log.clear();
+  auto started = parent->start_service();
+  EXPECT_TRUE(has_no_result(started));
+  services["b"]->end("start");
+  success_result_of(std::move(own));
+  success_result_of(std::move(started));
+  EXPECT_EQ(log, "prepare a, prepare c, start a, start c, ");
+}
+
+TEST_F(Several, WaitForOneThatIsPreparedAlreadyAndStartIt) {
+  success_result_of(parent->privileged_start_service());
+  success_result_of(services["b"]->stop_service());
+  services["b"]->hold("prepare");
+  auto own = services["b"]->privileged_start_service();
+  log.clear();
+  auto started = parent->start_service();
+  EXPECT_EQ(log, "start a, ");
+  services["b"]->end("prepare");
+  success_result_of(std::move(own));
+  success_result_of(std::move(started));
+  EXPECT_EQ(log, "start a, start b, start c, ");
+}
+
+TEST_F(Several, FailWithOneThatWasStartingAlready) {
+  services["b"]->hold("start");
+  auto own = services["b"]->start_service();
+  auto started = parent->start_service();
+  services["b"]->end("start", make_failure<TimeoutError>("too late"));
+  failure_result_of<TimeoutError>(std::move(own));
+  EXPECT_EQ(failure_result_of<ServiceError>(std::move(started)).message(),
+            "The service \"b\" did not start: too late");
+  EXPECT_EQ(parent->state(), ServiceState::stopped);
 }
 
 TEST_F(Several, AreAbortedWithThoseThatAreStoppedLater) {

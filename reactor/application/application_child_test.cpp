@@ -1,3 +1,5 @@
+#include "../../framework/coroutines/sleep.hpp"
+#include "../../framework/coroutines/task.hpp"
 #include "../../framework/logging.hpp"
 #include "../../framework/services/multi_service.hpp"
 #include "../../framework/services/stream_server_service.hpp"
@@ -5,6 +7,7 @@
 #include "../../transports/endpoints.hpp"
 #include "run_application.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -46,6 +49,7 @@ class Telling final : public Service {
     return succeed();
   }
   Deferred<void> start() override {
+    reload_as_told();
     say("started as " + std::to_string(::getuid()));
     const bool notifies = std::getenv("NOTIFY_SOCKET") != nullptr ||
                           std::getenv("WATCHDOG_USEC") != nullptr ||
@@ -60,6 +64,31 @@ class Telling final : public Service {
   Deferred<void> stop() override {
     say("stopping");
     return application_.flags().given("stubborn") ? never_.deferred() : succeed();
+  }
+
+  // How a reload may misbehave that is registered only now.
+  void reload_as_told() {
+    const auto& how = application_.flags().value("reload-late");
+    const std::string own(60, 'y');
+    if (how == "well") application_.on_reload([] { say("reloading late"); });
+    if (how == "more") {
+      application_.on_reload([this, own] {
+        for (int i = 0; i < 20; ++i)
+          application_.on_reload([] {});
+        say("reloading " + own);
+      });
+      application_.on_reload([own] { say("second " + own); });
+    }
+    if (how == "never") {
+      application_.on_reload([own]() -> Task<void> {
+        say("reloading");
+        try {
+          co_await sleep(std::chrono::hours(1));
+        } catch (const Error&) {
+          say("cut short: " + own);
+        }
+      });
+    }
   }
 
   Application& application_;
@@ -84,6 +113,10 @@ std::shared_ptr<Service> make(Application& application) {
       const bool stuck = application.flags().given("stuck");
       if (stuck && ::read(0, &byte, 1) < 0) throw std::runtime_error("nothing to read");
       if (application.flags().value("reload") == "exit") application.stop(42);
+      if (application.flags().value("reload") == "twice") {
+        static_cast<void>(::raise(SIGTERM));
+        static_cast<void>(::raise(SIGTERM));
+      }
       if (application.flags().value("reload") == "throw") throw std::runtime_error("clumsy");
     });
   }
@@ -98,7 +131,8 @@ int main(int argc, char** argv) {
   options.description = "Misbehaves as it is told.";
   options.flags.add("listen", "ENDPOINT", "Where to listen", "tcp:0:interface=127.0.0.1")
       .add("drain", "TIME", "How long connections have", "5")
-      .add("reload", "HOW", "Reload at SIGHUP: well, throw or exit")
+      .add("reload", "HOW", "Reload at SIGHUP: well, throw, exit or twice")
+      .add("reload-late", "HOW", "The same, registered by a start: well, more or never")
       .add_switch("stuck", "Reloading waits for a byte on standard input")
       .add_switch("fail", "Do not start")
       .add_switch("slow-start", "Never finish starting")

@@ -111,7 +111,8 @@ class Program final : public Application {
   void started();
   void failed(const Failure& failure);
   Deferred<void> stop_service();
-  void listen_for_reloads();
+  void listen_for_reloads() override;
+  void reopen_log();
   void reload();
   void reloaded();
   void end() noexcept;
@@ -128,6 +129,7 @@ class Program final : public Application {
   DelayedCall abort_call_;
   int status_ = stopped_in_order;
   bool stopping_ = false;
+  // Not while there is a service that was not seen to stop.
   bool in_order_ = true;
   bool reloading_ = false;
   bool reload_again_ = false;
@@ -151,7 +153,7 @@ int Program::run(const ServiceMaker& make) {
   reactor().add_system_event_trigger(Phase::before, SystemEvent::shutdown,
                                      [this] { return stop_service(); });
   reactor().call_when_running([this, &make] { start(make); });
-  if (log_file_ != nullptr || !reloads().empty()) listen_for_reloads();
+  if (log_file_ != nullptr) listen_for_reloads();
   reactor().run();
   // Nothing else may take its time where the end is to come at once.
   if (!in_order_) reactor().set_shutdown_deadline(Duration::zero());
@@ -162,6 +164,7 @@ int Program::run(const ServiceMaker& make) {
 
 // What still waits when the reactor ends is told then, and may come back to this object.
 void Program::end() noexcept {
+  stopping_ = true;
   if (service_ != nullptr) {
     // One whose stop never ends would keep itself for ever.
     reactor().turn().enter_logged("A service could not be aborted",
@@ -184,7 +187,7 @@ void Program::start(const ServiceMaker& make) {
   static_cast<void>(maybe_deferred([&] {
                       service_ = make(*this);
                       if (!service_) throw InvalidArgument("There is no service to run; make one.");
-                      if (!reloads().empty()) listen_for_reloads();
+                      in_order_ = false;
                       return service_->privileged_start_service();
                     })
                         .add_callback([this] { return become_ready(); })
@@ -222,7 +225,6 @@ Deferred<void> Program::stop_service() {
   notifier_.stopping(deadline_);
   if (!service_) return succeed();
   log(LogLevel::info, "application", "Stopping");
-  in_order_ = false;
   auto stopped = service_->stop_service();
   abort_call_ = reactor().call_later(deadline_ - time_to_cut(deadline_), [this] {
     log(LogLevel::warning, "application", "The time to stop is nearly over; what is left is cut");
@@ -240,11 +242,23 @@ Deferred<void> Program::stop_service() {
 
 void Program::listen_for_reloads() {
 #ifdef SIGHUP
-  if (!reload_watch_.active()) reload_watch_ = on_signal(reactor(), SIGHUP, [this] { reload(); });
+  if (stopping_ || reload_watch_.active()) return;
+  reload_watch_ = on_signal(reactor(), SIGHUP, [this] { reload(); });
 #endif
 }
 
+// Whoever moved the log away waits for the new one, however long a reload before takes.
+void Program::reopen_log() {
+  if (log_file_ == nullptr) return;
+  try {
+    log_file_->reopen();
+  } catch (...) {
+    log_failure("application", "The log could not be opened anew", Failure::current());
+  }
+}
+
 void Program::reload() {
+  reopen_log();
   if (stopping_) return;
   if (std::exchange(reloading_, true)) {
     reload_again_ = true;
@@ -252,10 +266,9 @@ void Program::reload() {
   }
   notifier_.reloading();
   std::vector<Deferred<void>> reloads_under_way;
-  if (log_file_ != nullptr)
-    reloads_under_way.push_back(maybe_deferred([this] { log_file_->reopen(); }));
-  for (auto& reload : reloads())
-    reloads_under_way.push_back(maybe_deferred(reload));
+  // One of them may add another.
+  for (const auto& reload : std::vector(reloads()))
+    reloads_under_way.push_back(reload());
   static_cast<void>(deferred_list(std::move(reloads_under_way))
                         .add_callback([this](const std::vector<Outcome<void>>& outcomes) {
                           for (const auto& outcome : outcomes) {

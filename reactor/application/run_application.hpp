@@ -39,7 +39,10 @@ class Application {
   /// before the reload counts as done. What it fails with is logged.
   template <class F>
   void on_reload(F f) {
-    reloads_.push_back([f = std::move(f)]() mutable { return maybe_deferred(f); });
+    // A reload that is a coroutine may still be under way when all others have gone.
+    reloads_.push_back(
+        [f = std::make_shared<F>(std::move(f))] { return maybe_deferred([f] { return (*f)(); }); });
+    listen_for_reloads();
   }
   /// Tells systemd how it fares, in one line.
   virtual void set_status(std::string_view text) = 0;
@@ -49,10 +52,12 @@ class Application {
  protected:
   Application(Reactor& reactor, const Flags& flags) noexcept : reactor_(reactor), flags_(flags) {}
   ~Application() = default;
-  using Reload = UniqueFunction<Deferred<void>()>;
+  using Reload = std::function<Deferred<void>()>;
   [[nodiscard]] std::vector<Reload>& reloads() noexcept { return reloads_; }
 
  private:
+  virtual void listen_for_reloads() = 0;
+
   Reactor& reactor_;
   const Flags& flags_;
   std::vector<Reload> reloads_;

@@ -207,6 +207,17 @@ TEST_P(Applications, TellByTheirStatusThatTheDeadlineOfTheStopCame) {
   EXPECT_EQ(exit_after(child, SIGTERM), stopped_out_of_order);
 }
 
+TEST_P(Applications, TellByTheirStatusThatTheirServicesWereNeverStopped) {
+  // The deadline comes before the stop begins.
+  auto hurried = started({"--stop-deadline=0"});
+  EXPECT_EQ(exit_after(hurried, SIGTERM), stopped_out_of_order);
+  EXPECT_THAT(hurried->said[1], ::testing::Not(::testing::HasSubstr("stopping")));
+  // Both signals come while the loop does not turn.
+  auto child = started({"--reload=twice"});
+  EXPECT_EQ(exit_after(child, SIGHUP), stopped_out_of_order);
+  EXPECT_THAT(child->said[1], ::testing::Not(::testing::HasSubstr("stopping")));
+}
+
 TEST_P(Applications, TellWhichServiceDidNotStart) {
   auto child = run({"--fail"});
   EXPECT_EQ(exit_of(child), not_started);
@@ -261,6 +272,40 @@ TEST_P(Applications, ReloadAtAHangUpAndRunOn) {
   ASSERT_TRUE(says(child, "reloading\nreloading\n"));
   EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
   EXPECT_THAT(child->said[2], ::testing::HasSubstr("A reload failed: std::runtime_error: clumsy"));
+}
+
+TEST_P(Applications, ReloadWhatTheirServicesRegisterWhenTheyStart) {
+  auto child = started({"--reload-late=well"});
+  send(child, SIGHUP);
+  ASSERT_TRUE(says(child, "reloading late\n"));
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+}
+
+TEST_P(Applications, MayRegisterMoreReloadsInAReload) {
+  auto child = started({"--reload-late=more"});
+  send(child, SIGHUP);
+  const std::string own(60, 'y');
+  ASSERT_TRUE(says(child, "reloading " + own + "\nsecond " + own + "\n")) << child->said[1];
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+}
+
+TEST_P(Applications, KeepWhatAReloadUsesUntilItHasEnded) {
+  auto child = started({"--reload-late=never"});
+  send(child, SIGHUP);
+  ASSERT_TRUE(says(child, "reloading\n"));
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
+  EXPECT_THAT(child->said[1], ::testing::HasSubstr("cut short: " + std::string(60, 'y')));
+}
+
+TEST_P(Applications, WriteTheirLogAnewThoughAReloadNeverEnds) {
+  const auto log = path("log");
+  auto child = started({"--reload-late=never", "--log-file", log});
+  send(child, SIGHUP);
+  ASSERT_TRUE(says(child, "reloading\n"));
+  std::filesystem::rename(log, log + ".1");
+  send(child, SIGHUP);
+  EXPECT_TRUE(spin_until([&] { return std::filesystem::exists(log); }));
+  EXPECT_EQ(exit_after(child, SIGTERM), stopped_in_order);
 }
 
 TEST_P(Applications, ExitWithTheStatusThatTheyChoose) {
