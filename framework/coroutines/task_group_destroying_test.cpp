@@ -96,7 +96,6 @@ TEST_F(TaskGroupDestroying, IsNotNeededToEndWhatAClosedGroupRefused) {
   group_->cancel();
   auto cleaning = ensure_deferred(clean_up(work_.deferred(), goodbye_.deferred()));
   EXPECT_THROW(group_->adopt(std::move(cleaning)), GroupClosed);
-  EXPECT_TRUE(goodbye_.fired() || note_.empty());
   goodbye_.callback();
   EXPECT_NE(note_, "clean");
 }

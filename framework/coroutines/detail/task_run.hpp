@@ -138,8 +138,8 @@ class TaskRun {
   [[nodiscard]] const CellBase& cell() const noexcept { return cell_; }
   [[nodiscard]] const TaskFrame& innermost() const noexcept { return *innermost_; }
   [[nodiscard]] bool running() const noexcept { return running_; }
-  /// Those that began in `turn`, or in this thread outside of every loop and were not resumed in one
-  /// yet; the newest of each first.
+  /// Those that began in `turn`, or in this thread outside of every loop and were not resumed in
+  /// one yet; the newest of each first.
   [[nodiscard]] static std::vector<const TaskRun*> listed(const Turn& turn);
 
  protected:
