@@ -102,7 +102,7 @@ struct ProcessPoolOptions {
   std::size_t max_queued = default_max_queued;
   /// A worker is replaced when it has run as many, so that what it leaks goes; never unless set.
   std::optional<std::size_t> max_calls_per_worker;
-  /// For the arguments of one call, and for its result.
+  /// For the arguments of one call, and for its result; a little less than 4 GiB at most.
   std::size_t max_message_bytes = default_max_message_bytes;
   /// For calls that are given no options.
   CallOptions call;
@@ -180,7 +180,7 @@ class ProcessPool {
 
   /// Takes no more calls, fails those that have not begun, and fires when all workers are gone,
   /// which are killed after `deadline`. Once more, it fires with the first; the shorter deadline
-  /// counts.
+  /// counts. It also fires when the pool or its reactor goes meanwhile, which kills the workers.
   Deferred<void> stop(Duration deadline);
 
   [[nodiscard]] ProcessPoolStats stats() const;
