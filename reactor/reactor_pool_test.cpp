@@ -445,6 +445,36 @@ TEST_P(ReactorPools, LetSubscribersComeAndGoWhileTheyAreCalled) {
   in_reactor(pool_, 1, [&](Reactor&) { third.cancel(); });
 }
 
+TEST_P(ReactorPools, LetSubscribersTakeOthersWithThemWhenTheyGo) {
+  Topic<int> topic(pool_);
+  pool_.start();
+  std::string heard;
+  std::vector<Subscription> subscriptions;
+  Subscription going;
+  in_reactor(pool_, 0, [&](Reactor&) {
+    const auto add = [&](std::string name) {
+      return topic.subscribe([&heard, name = std::move(name)](int) { heard += name; });
+    };
+    auto taken = std::make_shared<Subscription>(add("a"));
+    // Ends another subscription and begins one, in the middle of it all.
+    auto held = std::shared_ptr<void>(nullptr, [&, add, taken](void*) {
+      taken->cancel();
+      subscriptions.push_back(add("z"));
+    });
+    going = topic.subscribe([&, held](int) {
+      heard += "b";
+      going.cancel();
+    });
+    held.reset();
+    for (const auto* const name : {"c", "d", "e"})
+      subscriptions.push_back(add(name));
+    topic.publish(1);
+  });
+  in_reactor(pool_, 0, [&](Reactor&) { topic.publish(2); });
+  EXPECT_EQ(in_reactor(pool_, 0, [&](Reactor&) { return heard; }), "abcdecdez");
+  in_reactor(pool_, 0, [&](Reactor&) { subscriptions.clear(); });
+}
+
 TEST_P(ReactorPools, CallTheOtherSubscribersThoughOneThrows) {
   const testing::LogCapture log;
   Topic<int> topic(pool_);

@@ -27,6 +27,7 @@ struct TopicPart {
   // During a delivery none is taken out.
   std::vector<std::shared_ptr<Entry>> entries;
   int deliveries = 0;
+  bool sweeping = false;
   std::vector<T> unsent;
   bool sending = false;
   // Where nobody listens, no message need wake the loop.
@@ -37,8 +38,24 @@ struct TopicPart {
     --subscribers;
     if (deliveries == 0) sweep();
   }
+  // What a subscriber held may itself leave or subscribe as it goes, so each goes by itself.
   void sweep() noexcept {
-    std::erase_if(entries, [](const auto& entry) { return !entry->wanted; });
+    if (std::exchange(sweeping, true)) return;
+    while (move_unwanted_last()) {
+      while (!entries.empty() && !entries.back()->wanted) {
+        const auto gone = std::move(entries.back());
+        entries.pop_back();
+      }
+    }
+    sweeping = false;
+  }
+  /// Keeps the others in order; false where all are wanted.
+  bool move_unwanted_last() noexcept {
+    std::size_t kept = 0;
+    for (auto& entry : entries) {
+      if (entry->wanted) std::swap(entries[kept++], entry);
+    }
+    return kept < entries.size();
   }
   void deliver(Turn& turn, const std::vector<T>& batch) {
     ++deliveries;
