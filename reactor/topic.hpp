@@ -1,6 +1,7 @@
 // Messages from any reactor of a pool to all of them, without a lock in a protocol.
 #pragma once
 
+#include "../framework/context.hpp"
 #include "../framework/error.hpp"
 #include "../framework/turn.hpp"
 #include "../framework/unique_function.hpp"
@@ -21,6 +22,8 @@ template <class T>
 struct TopicPart {
   struct Entry {
     UniqueFunction<void(const T&)> call;
+    // That of `subscribe`: what a message was published in is its publisher's own.
+    HeldContext context = HeldContext::capture();
     bool wanted = true;
   };
 
@@ -65,6 +68,8 @@ struct TopicPart {
       for (std::size_t i = 0; i < count; ++i) {
         const auto entry = entries[i];
         if (!entry->wanted) continue;
+        auto context = entry->context.share();
+        const ContextSwitch inside(context);
         turn.enter_logged("A subscriber of a topic threw", [&] { entry->call(message); });
       }
     }
@@ -123,7 +128,7 @@ class Topic {
   explicit Topic(ReactorPool& pool) : parts_(std::make_shared<detail::TopicParts<T>>(pool)) {}
 
   /// Has `f(const T&)` called for each message that reaches this reactor from now on, until the
-  /// subscription ends. What it throws is logged.
+  /// subscription ends, in the context of this call. What it throws is logged.
   template <class F>
   Subscription subscribe(F f) {
     const auto index = here();
@@ -143,6 +148,8 @@ class Topic {
     auto& part = parts_->of_reactor[index];
     part.unsent.push_back(std::move(message));
     if (part.sending) return;
+    // It sends for all who publish until then.
+    const auto alone = Context::suppress();
     Reactor::current().call_later(Duration::zero(),
                                   [parts = parts_, index] { send(parts, index); });
     part.sending = true;
