@@ -287,6 +287,7 @@ TEST(ReconnectingClient, WaitsWithoutEndWhereTheLongestPauseIsTheLongestThereIs)
   Line line(options);
   line.client->start();
   line.reactor.refuse();
+  EXPECT_EQ(line.reactor.pending_calls(), 1U);
   line.reactor.advance(1h);
   EXPECT_EQ(line.attempts(), 1U);
 }

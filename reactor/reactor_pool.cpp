@@ -5,6 +5,7 @@
 #include "topic.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -42,6 +43,12 @@ ReactorPool::ReactorPool(std::optional<std::size_t> count, const ReactorPoolOpti
 ReactorPool::~ReactorPool() {
   if (core_->state() == detail::PoolCore::State::idle) return;
   stop_from_thread();
+  if (index()) {
+    log(LogLevel::error, "pool",
+        "A pool was destroyed in a thread that runs one of its reactors, so it cannot wait for "
+        "itself and the program ends; stop it there, and destroy it in another thread");
+    std::terminate();
+  }
   try {
     join();
   } catch (const Error&) {

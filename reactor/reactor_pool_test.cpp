@@ -1,6 +1,7 @@
 #include "reactor_pool.hpp"
 
 #include "../framework/basic_reactor.hpp"
+#include "../framework/context.hpp"
 #include "../testing/log_capture.hpp"
 #include "make_reactor.hpp"
 #include "reactor_pool_test.hpp"
@@ -162,6 +163,16 @@ TEST(ReactorPool, BindsItsThreadsToTheCoresItIsGivenAndGivesTheCallersBack) {
   EXPECT_EQ(bound[0], options.cores);
   EXPECT_EQ(bound[1], options.cores);
   EXPECT_EQ(usable_cores(), before);
+}
+
+TEST(ReactorPool, SaysSoWhenItIsDestroyedInAThreadOfItsOwn) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto destroy = [] {
+    auto pool = std::make_unique<ReactorPool>(2);
+    pool->call_from_thread(0, [&](Reactor&) { pool.reset(); });
+    pool->run();
+  };
+  EXPECT_DEATH(destroy(), "destroyed in a thread that runs one of its reactors");
 }
 
 TEST(ReactorPool, RunsNothingWhenAThreadCannotBeBound) {
@@ -443,6 +454,65 @@ TEST_P(ReactorPools, LetSubscribersComeAndGoWhileTheyAreCalled) {
   });
   EXPECT_EQ(in_reactor(pool_, 1, [&](Reactor&) { return heard; }), "a1c2");
   in_reactor(pool_, 1, [&](Reactor&) { third.cancel(); });
+}
+
+TEST_P(ReactorPools, LetSubscribersTakeOthersWithThemWhenTheyGo) {
+  Topic<int> topic(pool_);
+  pool_.start();
+  std::string heard;
+  std::vector<Subscription> subscriptions;
+  Subscription going;
+  in_reactor(pool_, 0, [&](Reactor&) {
+    const auto add = [&](std::string name) {
+      return topic.subscribe([&heard, name = std::move(name)](int) { heard += name; });
+    };
+    auto taken = std::make_shared<Subscription>(add("a"));
+    // Ends another subscription and begins one, in the middle of it all.
+    auto held = std::shared_ptr<void>(nullptr, [&, add, taken](void*) {
+      taken->cancel();
+      subscriptions.push_back(add("z"));
+    });
+    going = topic.subscribe([&, held](int) {
+      heard += "b";
+      going.cancel();
+    });
+    held.reset();
+    for (const auto* const name : {"c", "d", "e"})
+      subscriptions.push_back(add(name));
+    topic.publish(1);
+  });
+  in_reactor(pool_, 0, [&](Reactor&) { topic.publish(2); });
+  EXPECT_EQ(in_reactor(pool_, 0, [&](Reactor&) { return heard; }), "abcdecdez");
+  in_reactor(pool_, 0, [&](Reactor&) { subscriptions.clear(); });
+}
+
+TEST_P(ReactorPools, CallSubscribersInTheContextOfTheirSubscription) {
+  static const ContextVar<std::string> request("request", "none");
+  Topic<int> topic(pool_);
+  std::vector<Subscription> subscriptions(pool_.size());
+  std::vector<std::string> heard(pool_.size());
+  pool_.start();
+  for (std::size_t i = 0; i < 2; ++i) {
+    in_reactor(pool_, i, [&, i](Reactor&) {
+      // The second one subscribes where nothing is set.
+      const auto subscribe = [&, i] {
+        subscriptions[i] = topic.subscribe([&, i](int) { heard[i] += request.get() + ' '; });
+      };
+      if (i == 1) return subscribe();
+      const auto scope = request.scoped("subscriber");
+      subscribe();
+    });
+  }
+  in_reactor(pool_, 0, [&](Reactor&) {
+    const auto scope = request.scoped("publisher");
+    topic.publish(1);
+    topic.publish(2);
+  });
+  EXPECT_TRUE(eventually(
+      [&] { return in_reactor(pool_, 1, [&](Reactor&) { return heard[1]; }) == "none none "; }));
+  EXPECT_EQ(in_reactor(pool_, 0, [&](Reactor&) { return heard[0]; }), "subscriber subscriber ");
+  for (std::size_t i = 0; i < 2; ++i)
+    in_reactor(pool_, i, [&, i](Reactor&) { subscriptions[i].cancel(); });
 }
 
 TEST_P(ReactorPools, CallTheOtherSubscribersThoughOneThrows) {

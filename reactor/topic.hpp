@@ -1,6 +1,7 @@
 // Messages from any reactor of a pool to all of them, without a lock in a protocol.
 #pragma once
 
+#include "../framework/context.hpp"
 #include "../framework/error.hpp"
 #include "../framework/turn.hpp"
 #include "../framework/unique_function.hpp"
@@ -21,12 +22,15 @@ template <class T>
 struct TopicPart {
   struct Entry {
     UniqueFunction<void(const T&)> call;
+    // That of `subscribe`: what a message was published in is its publisher's own.
+    HeldContext context = HeldContext::capture();
     bool wanted = true;
   };
 
   // During a delivery none is taken out.
   std::vector<std::shared_ptr<Entry>> entries;
   int deliveries = 0;
+  bool sweeping = false;
   std::vector<T> unsent;
   bool sending = false;
   // Where nobody listens, no message need wake the loop.
@@ -37,8 +41,24 @@ struct TopicPart {
     --subscribers;
     if (deliveries == 0) sweep();
   }
+  // What a subscriber held may itself leave or subscribe as it goes, so each goes by itself.
   void sweep() noexcept {
-    std::erase_if(entries, [](const auto& entry) { return !entry->wanted; });
+    if (std::exchange(sweeping, true)) return;
+    while (move_unwanted_last()) {
+      while (!entries.empty() && !entries.back()->wanted) {
+        const auto gone = std::move(entries.back());
+        entries.pop_back();
+      }
+    }
+    sweeping = false;
+  }
+  /// Keeps the others in order; false where all are wanted.
+  bool move_unwanted_last() noexcept {
+    std::size_t kept = 0;
+    for (auto& entry : entries) {
+      if (entry->wanted) std::swap(entries[kept++], entry);
+    }
+    return kept < entries.size();
   }
   void deliver(Turn& turn, const std::vector<T>& batch) {
     ++deliveries;
@@ -48,6 +68,8 @@ struct TopicPart {
       for (std::size_t i = 0; i < count; ++i) {
         const auto entry = entries[i];
         if (!entry->wanted) continue;
+        auto context = entry->context.share();
+        const ContextSwitch inside(context);
         turn.enter_logged("A subscriber of a topic threw", [&] { entry->call(message); });
       }
     }
@@ -106,7 +128,7 @@ class Topic {
   explicit Topic(ReactorPool& pool) : parts_(std::make_shared<detail::TopicParts<T>>(pool)) {}
 
   /// Has `f(const T&)` called for each message that reaches this reactor from now on, until the
-  /// subscription ends. What it throws is logged.
+  /// subscription ends, in the context of this call. What it throws is logged.
   template <class F>
   Subscription subscribe(F f) {
     const auto index = here();
@@ -126,6 +148,8 @@ class Topic {
     auto& part = parts_->of_reactor[index];
     part.unsent.push_back(std::move(message));
     if (part.sending) return;
+    // It sends for all who publish until then.
+    const auto alone = Context::suppress();
     Reactor::current().call_later(Duration::zero(),
                                   [parts = parts_, index] { send(parts, index); });
     part.sending = true;

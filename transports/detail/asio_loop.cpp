@@ -6,11 +6,7 @@ namespace weft::detail::WEFT_BACKEND {
 
 AsioLoop::AsioLoop(Reactor& owner) : reactor(owner), io(1) {}
 
-AsioLoop::~AsioLoop() {
-#ifdef WEFT_BACKEND_IO_URING
-  ::close(nowhere_);
-#endif
-}
+AsioLoop::~AsioLoop() = default;
 
 void AsioLoop::wait(std::optional<TimePoint> until) {
   try {
@@ -39,11 +35,13 @@ void AsioLoop::wait(std::optional<TimePoint> until) {
 // context. One that is due too early costs a round, so it stays as it is where that is enough.
 void AsioLoop::end_wait_at(TimePoint until) {
   if (wait_is_limited_ && wait_limit_.expiry() <= until) return;
+  // Setting it cancels the wait before, and the new one may find no memory.
+  wait_is_limited_ = false;
   wait_limit_.expires_at(until);
-  wait_is_limited_ = true;
   wait_limit_.async_wait([this](const ErrorCode& error) {
     if (!error) wait_is_limited_ = false;
   });
+  wait_is_limited_ = true;
 }
 #endif
 

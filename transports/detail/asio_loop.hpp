@@ -61,6 +61,20 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
   Poller poller;
 #endif
   Reactor& reactor;
+
+ private:
+#ifdef WEFT_BACKEND_IO_URING
+  // Sockets that lead there go with `io`, so it must go later.
+  struct Nowhere {
+    Nowhere() noexcept : descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
+    ~Nowhere() { ::close(descriptor); }
+    Nowhere(const Nowhere&) = delete;
+    Nowhere& operator=(const Nowhere&) = delete;
+    int descriptor;
+  } nowhere_;
+#endif
+
+ public:
   AsioContext io;
 
  private:
@@ -70,13 +84,12 @@ class AsioLoop : public std::enable_shared_from_this<AsioLoop> {
  public:
   /// Makes `descriptor` lead nowhere, and keeps its number taken.
   void lead_nowhere(int descriptor) const noexcept {
-    ::dup3(nowhere_, descriptor, O_CLOEXEC);
+    ::dup3(nowhere_.descriptor, descriptor, O_CLOEXEC);
   }
 
  private:
   void end_wait_at(TimePoint until);
 
-  int nowhere_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   net::steady_timer wait_limit_{io};
   bool wait_is_limited_ = false;
 #endif
