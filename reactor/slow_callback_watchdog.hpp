@@ -35,8 +35,8 @@ struct WatchdogOptions {
   WatchdogOptions() {}
   Duration limit = std::chrono::milliseconds(100);
   /// Called twice for each slow callback: by the watchdog's thread as soon as it is found, and in
-  /// the loop's when it is over. It is logged as a warning unless this is set. It must neither throw
-  /// nor destroy the watchdog.
+  /// the loop's when it is over. It is logged as a warning unless this is set. It must neither
+  /// throw nor destroy the watchdog.
   std::function<void(const SlowCallback&)> tell;
 };
 
