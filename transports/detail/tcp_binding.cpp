@@ -26,6 +26,7 @@ void adopt_port(Tcp::acceptor& acceptor, PassedPort port) {
 #else
 
 #include "../../framework/error.hpp"
+#include "refused_port.hpp"
 
 #include <boost/asio/ip/v6_only.hpp>
 
@@ -39,18 +40,6 @@ void adopt_port(Tcp::acceptor& acceptor, PassedPort port) {
 namespace weft::detail::WEFT_BACKEND {
 
 namespace {
-
-[[noreturn]] void refuse(const std::string& where, const ErrorCode& error) {
-  const auto code = to_std(error);
-  if (code == std::errc::address_in_use) {
-    throw AddressInUse("Somebody listens on " + where +
-                           " already; stop them, choose another port, or 0 for a free one.",
-                       {}, code);
-  }
-  throw ListenError("Listening on " + where + " failed: " + code.message() +
-                        "; check the address, and that this user may use the port.",
-                    {}, code);
-}
 
 bool bind(Tcp::acceptor& acceptor, const Tcp::endpoint& endpoint, const ListenOptions& options,
           ErrorCode& error) {
@@ -97,7 +86,7 @@ Address open_port(Tcp::acceptor& acceptor, Port port, const ListenOptions& optio
   if (error) {
     ErrorCode ignored;
     acceptor.close(ignored);
-    refuse(where, error);
+    refuse_port(where, to_std(error));
   }
   return to_address(host);
 }
@@ -107,7 +96,7 @@ void adopt_port(Tcp::acceptor& acceptor, PassedPort port) {
   const bool v4 = port.address.family() == Address::Family::ipv4;
   ErrorCode error;
   acceptor.assign(v4 ? Tcp::v4() : Tcp::v6(), port.descriptor.get(), error);
-  if (error) refuse(port.address.text(), error);
+  if (error) refuse_port(port.address.text(), to_std(error));
   static_cast<void>(port.descriptor.release());
 }
 #endif

@@ -1,6 +1,7 @@
 #include "tcp_port.hpp"
 
 #include "../../framework/error.hpp"
+#include "refused_port.hpp"
 #include "socket_address.hpp"
 
 #include <cerrno>
@@ -13,18 +14,6 @@
 namespace weft::detail {
 
 namespace {
-
-[[noreturn]] void refuse(const std::string& where, int error) {
-  const std::error_code code(error, std::system_category());
-  if (code == std::errc::address_in_use) {
-    throw AddressInUse("Somebody listens on " + where +
-                           " already; stop them, choose another port, or 0 for a free one.",
-                       {}, code);
-  }
-  throw ListenError("Listening on " + where + " failed: " + code.message() +
-                        "; check the address, and that this user may use the port.",
-                    {}, code);
-}
 
 bool set(int socket, int level, int name, bool on) {
   const int value = on ? 1 : 0;
@@ -64,7 +53,8 @@ PassedPort open_tcp_port(Port port, const ListenOptions& options) {
     socket = bound(Address::ipv4({0, 0, 0, 0}, port), options);
   }
   const int backlog = options.backlog > 0 ? options.backlog : SOMAXCONN;
-  if (!socket.open() || ::listen(socket.get(), backlog) != 0) refuse(where, errno);
+  if (!socket.open() || ::listen(socket.get(), backlog) != 0)
+    refuse_port(where, {errno, std::system_category()});
   auto host = address_of(::getsockname, socket.get());
   return {std::move(socket), std::move(host)};
 }
