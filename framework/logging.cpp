@@ -1,6 +1,8 @@
 #include "logging.hpp"
 
 #include "context.hpp"
+#include "detail/names.hpp"
+#include "detail/record_text.hpp"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/pattern_formatter.h>
@@ -78,25 +80,12 @@ class SpdlogSink final : public LogSink {
   }
   void write(const LogRecord& record) override {
     const auto context = Context::current().text();
-    const auto line = line_of(record);
+    const auto line = detail::record_text(record);
     const ShownContext shown(context);
     logger_.log(spdlog_level(record.level), line);
   }
 
  private:
-  static std::string line_of(const LogRecord& record) {
-    if (record.failure == nullptr) {
-      return fmt::format("{}: {}", record.component, record.message);
-    }
-    const Failure& failure = *record.failure;
-    const bool placed = *failure.where().file_name() != '\0';
-    return fmt::format("{}: {}: {}: {}{}", record.component, record.message, failure.type_name(),
-                       failure.message(),
-                       placed ? fmt::format(" (made at {}:{})", failure.where().file_name(),
-                                            failure.where().line())
-                              : std::string());
-  }
-
   spdlog::logger logger_;
 };
 
@@ -136,6 +125,16 @@ void write(const LogRecord& record) noexcept {
 }  // namespace
 
 LogSink::~LogSink() = default;
+
+std::string detail::record_text(const LogRecord& record) {
+  if (record.failure == nullptr) {
+    return fmt::format("{}: {}", record.component, record.message);
+  }
+  const Failure& failure = *record.failure;
+  const auto place = place_text(failure.where());
+  return fmt::format("{}: {}: {}: {}{}", record.component, record.message, failure.type_name(),
+                     failure.message(), place.empty() ? place : " (made at " + place + ")");
+}
 
 std::shared_ptr<LogSink> set_log_sink(std::shared_ptr<LogSink> sink) {
   const std::lock_guard lock(sinks().mutex);

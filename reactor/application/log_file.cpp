@@ -1,5 +1,7 @@
 #include "log_file.hpp"
 
+#include "../../framework/detail/record_text.hpp"
+
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -38,18 +40,7 @@ std::string line_of(const LogRecord& record) {
   std::string line = time_now() + " [weft] [";
   line += level_names[static_cast<std::size_t>(record.level)];
   line += "] ";
-  line += record.component;
-  line += ": ";
-  line += record.message;
-  if (record.failure != nullptr) {
-    const Failure& failure = *record.failure;
-    line += ": " + failure.type_name() + ": " + failure.message();
-    if (*failure.where().file_name() != '\0') {
-      line += std::string(" (made at ") + failure.where().file_name() + ":" +
-              std::to_string(failure.where().line()) + ")";
-    }
-  }
-  return line + '\n';
+  return line + detail::record_text(record) + '\n';
 }
 
 }  // namespace
