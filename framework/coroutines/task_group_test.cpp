@@ -4,6 +4,7 @@
 #include "../../testing/manual_clock.hpp"
 #include "../../testing/results.hpp"
 #include "../census.hpp"
+#include "counted_test.hpp"
 #include "shield.hpp"
 #include "sleep.hpp"
 #include "with_timeout.hpp"
@@ -27,18 +28,6 @@ using testing::success_result_of;
 
 struct Broken : Error {
   explicit Broken(const std::string& which = "it") : Error("Broken: " + which + ".") {}
-};
-
-// Counts those of it that live, so that what is never destroyed, or twice, shows.
-class Counted {
- public:
-  explicit Counted(int& alive) noexcept : alive_(&alive) { ++*alive_; }
-  Counted(const Counted& other) noexcept : alive_(other.alive_) { ++*alive_; }
-  Counted& operator=(const Counted&) = default;
-  ~Counted() { --*alive_; }
-
- private:
-  int* alive_;
 };
 
 class TaskGroupTest : public ::testing::Test {

@@ -9,6 +9,7 @@
 #include "../hand_clock_test.hpp"
 #include "../looping_call.hpp"
 #include "../step_clock_test.hpp"
+#include "counted_test.hpp"
 #include "sleep.hpp"
 
 #include <gtest/gtest.h>
@@ -26,18 +27,6 @@ using namespace std::chrono_literals;
 
 struct BadInput : Error {
   BadInput() : Error("The input is bad.") {}
-};
-
-// Counts the copies of it that live, so that what is destroyed twice, or never, shows.
-class Counted {
- public:
-  explicit Counted(int& alive) noexcept : alive_(&alive) { ++*alive_; }
-  Counted(const Counted& other) noexcept : alive_(other.alive_) { ++*alive_; }
-  Counted& operator=(const Counted&) = default;
-  ~Counted() { --*alive_; }
-
- private:
-  int* alive_;
 };
 
 template <class T>

@@ -20,6 +20,18 @@ namespace detail {
 template <class T>
 class TaskPromise;
 
+/// What a co_await in `frame` gives for `outcome`: itself, or its value. Raises what failed.
+template <bool as_result, class T>
+auto awaited(TaskFrame& frame, Outcome<T>&& outcome)
+    -> std::conditional_t<as_result, Outcome<T>, T> {
+  if constexpr (as_result) {
+    return std::move(outcome);
+  } else {
+    if (!outcome.succeeded()) frame.run().raise(outcome.failure());
+    if constexpr (!std::is_void_v<T>) return std::move(outcome).value();
+  }
+}
+
 /// Awaits a deferred, which it takes over. Nothing is allocated: the run itself is fed by the
 /// deferred's cell.
 template <class T, bool as_result>
@@ -47,12 +59,7 @@ class DeferredAwaiter {
     deferred_.settle();
     Outcome<T> outcome = std::move(*deferred_.held_.outcome());
     deferred_.held_.clear();
-    if constexpr (as_result) {
-      return outcome;
-    } else {
-      if (!outcome.succeeded()) frame_.run().raise(outcome.failure());
-      if constexpr (!std::is_void_v<T>) return std::move(outcome).value();
-    }
+    return awaited<as_result>(frame_, std::move(outcome));
   }
 
  private:
@@ -80,12 +87,7 @@ class TaskAwaiter {
     // The frame is gone before its result is seen.
     Outcome<T> outcome = callee_->take_outcome();
     std::exchange(callee_, nullptr)->destroy();
-    if constexpr (as_result) {
-      return outcome;
-    } else {
-      if (!outcome.succeeded()) frame_.run().raise(outcome.failure());
-      if constexpr (!std::is_void_v<T>) return std::move(outcome).value();
-    }
+    return awaited<as_result>(frame_, std::move(outcome));
   }
 
  private:
