@@ -2,7 +2,6 @@
 
 #include "../framework/census.hpp"
 #include "../framework/defer_later.hpp"
-#include "../testing/gtest_leak_listener.hpp"
 #include "../testing/log_capture.hpp"
 
 #include <gmock/gmock.h>
@@ -256,12 +255,3 @@ INSTANTIATE_TEST_SUITE_P(Reactors, Calling, ::testing::ValuesIn(reactor_names())
 
 }  // namespace
 }  // namespace weft::testing
-
-// [main]
-int main(int argc, char** argv) {
-  if (const auto status = weft::run_worker(argc, argv)) return *status;
-  // [main]
-  ::testing::InitGoogleMock(&argc, argv);
-  ::testing::UnitTest::GetInstance()->listeners().Append(new weft::testing::LeakListener);
-  return RUN_ALL_TESTS();
-}

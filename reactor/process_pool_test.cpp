@@ -3,7 +3,6 @@
 #include "../framework/context.hpp"
 #include "../framework/gather.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
-#include "../testing/gtest_leak_listener.hpp"
 #include "../testing/gtest_matchers.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/results.hpp"
@@ -784,10 +783,3 @@ INSTANTIATE_TEST_SUITE_P(Reactors, ProcessPools, ::testing::ValuesIn(reactor_nam
 
 }  // namespace
 }  // namespace weft::testing
-
-int main(int argc, char** argv) {
-  if (const auto status = weft::run_worker(argc, argv)) return *status;
-  ::testing::InitGoogleMock(&argc, argv);
-  ::testing::UnitTest::GetInstance()->listeners().Append(new weft::testing::LeakListener);
-  return RUN_ALL_TESTS();
-}
