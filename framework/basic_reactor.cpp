@@ -252,6 +252,7 @@ void BasicReactor::round(std::optional<TimePoint> latest) {
 
 void BasicReactor::run_once(Duration max_wait) {
   const Turn::Activation activation(turn());
+  turn().note_round();
   round(now() + max_wait);
 }
 

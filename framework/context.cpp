@@ -31,8 +31,8 @@ class ThreadsOwn {
  public:
   ThreadsOwn() = default;
   ~ThreadsOwn() {
-    HeldContext last;
-    last.swap_with_current();
+    const auto last =
+        HeldContext::of(HeldContext::node_of(std::exchange(detail::current_context, 0)));
   }
   ThreadsOwn(const ThreadsOwn&) = delete;
   ThreadsOwn& operator=(const ThreadsOwn&) = delete;
@@ -42,9 +42,9 @@ class ThreadsOwn {
 void make_current(ContextNode* node) noexcept {
   static thread_local const ThreadsOwn own;
   own.touch();
-  const auto marks = detail::current_context & detail::context_marks;
+  const auto mark = detail::current_context & detail::suppressed_mark;
   const auto before = HeldContext::of(HeldContext::node_of(detail::current_context));
-  detail::current_context = reinterpret_cast<std::uintptr_t>(node) | marks;
+  detail::current_context = reinterpret_cast<std::uintptr_t>(node) | mark;
 }
 
 // Set while this thread makes the text of a context: what is logged meanwhile shows none, or it

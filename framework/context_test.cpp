@@ -129,6 +129,50 @@ TEST_F(ContextTest, IsLeftWhenWhatRunsInItThrows) {
   EXPECT_EQ(number.get(), 0);
 }
 
+TEST_F(ContextTest, IsOneForAllWhoEnterItFromWithin) {
+  for (const int begun_with : {0, 1}) {
+    weft::detail::HeldContext held;
+    Context().run([&] {
+      if (begun_with != 0) number.set(begun_with);
+      held = weft::detail::HeldContext::capture();
+    });
+    {
+      const weft::detail::ContextSwitch carrier(held);
+      EXPECT_EQ(number.get(), begun_with);
+      {
+        const weft::detail::ContextSwitch layer(held);
+        number.set(10);
+        const weft::detail::ContextSwitch upper_layer(held);
+        EXPECT_EQ(number.get(), 10);
+        number.set(11);
+      }
+      EXPECT_EQ(number.get(), 11);
+    }
+    EXPECT_FALSE(number.has_value());
+    const weft::detail::ContextSwitch next(held);
+    EXPECT_EQ(number.get(), 11);
+  }
+}
+
+TEST_F(ContextTest, IsNotThatOfOthersWhoEnterTheirsFromWithin) {
+  weft::detail::HeldContext outer_held;
+  weft::detail::HeldContext inner_held;
+  {
+    const weft::detail::ContextSwitch outer(outer_held);
+    {
+      const weft::detail::ContextSwitch inner(inner_held);
+      number.set(1);
+    }
+    EXPECT_FALSE(number.has_value());
+    number.set(2);
+    const weft::detail::ContextSwitch inner(inner_held);
+    EXPECT_EQ(number.get(), 1);
+  }
+  EXPECT_FALSE(number.has_value());
+  const weft::detail::ContextSwitch outer(outer_held);
+  EXPECT_EQ(number.get(), 2);
+}
+
 TEST_F(ContextTest, TravelsAsNamesAndBytes) {
   const auto values = Context().run([] {
     number.set(1);

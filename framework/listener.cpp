@@ -38,6 +38,18 @@ std::size_t ListeningPort::connections() const noexcept {
   return listener_ != nullptr ? listener_->connections() : 0;
 }
 
+void ListeningPort::pause_accepting() {
+  if (listener_ != nullptr) listener_->pause_accepting();
+}
+
+void ListeningPort::resume_accepting() {
+  if (listener_ != nullptr) listener_->resume_accepting();
+}
+
+bool ListeningPort::accepting() const noexcept {
+  return listener_ != nullptr && listener_->accepting();
+}
+
 void ListeningPort::stop() {
   if (listener_ != nullptr) listener_->stop();
 }
@@ -104,7 +116,25 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
   transport->establish(std::move(protocol), shared_from_this());
 }
 
+void Listener::pause_accepting() noexcept {
+  if (!accepting()) return;
+  paused_ = true;
+  rest_call_.cancel_if_active();
+  hold_port();
+}
+
+void Listener::resume_accepting() noexcept {
+  if (!std::exchange(paused_, false) || !listening_) return;
+  accept_soon();
+}
+
+void Listener::accept_soon() noexcept {
+  accepts_soon_ = true;
+  turn()->wake_later(shared_from_this());
+}
+
 void Listener::rest(std::error_code reason) noexcept {
+  if (!accepting()) return;
   try {
     if (!std::exchange(short_of_resources_, true)) {
       log(LogLevel::warning, "listener",
@@ -113,8 +143,7 @@ void Listener::rest(std::error_code reason) noexcept {
     }
     rest_call_ = clock_.call_later(rest_time, [this] { accept_again(); });
   } catch (...) {
-    rest_ends_now_ = true;
-    turn()->wake_later(shared_from_this());
+    accept_soon();
   }
 }
 
@@ -163,7 +192,7 @@ void Listener::check_drained() noexcept {
 // Tells those who wait, outside of every callback.
 void Listener::wake() noexcept {
   if (listening_) {
-    if (std::exchange(rest_ends_now_, false)) accept_again();
+    if (std::exchange(accepts_soon_, false) && !paused_) accept_again();
     return;
   }
   const Turn::Scope scope(*turn());

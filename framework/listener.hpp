@@ -31,6 +31,9 @@ class Listener : public StreamOwner,
   [[nodiscard]] const Address& address() const noexcept { return address_; }
   [[nodiscard]] bool listening() const noexcept { return listening_; }
   [[nodiscard]] std::size_t connections() const noexcept { return open_.size(); }
+  [[nodiscard]] bool accepting() const noexcept { return listening_ && !paused_; }
+  void pause_accepting() noexcept;
+  void resume_accepting() noexcept;
   void stop();
   Deferred<void> stopped();
   Deferred<void> drained();
@@ -60,12 +63,17 @@ class Listener : public StreamOwner,
  private:
   /// Accepts no more; called once.
   virtual void close_port() noexcept = 0;
-  /// The pause that `rest` began is over, and the port still listens.
+  /// Accepts nobody until `accept_again` is called. Connections that the carrier has already may
+  /// come now, or wait for that too.
+  virtual void hold_port() noexcept {}
+  /// The port still listens, and what kept it from accepting is over: what `rest` began, or
+  /// `hold_port`.
   virtual void accept_again() noexcept {}
 
   void flush() noexcept final {}
   void wake() noexcept final;
   void loop_ended() noexcept final;
+  void accept_soon() noexcept;
   void check_drained() noexcept;
 
   Clock& clock_;
@@ -81,9 +89,10 @@ class Listener : public StreamOwner,
   detail::WaitingLine<void> waiting_for_stop_;
   detail::WaitingLine<void> waiting_for_drain_;
   bool listening_ = false;
+  bool paused_ = false;
   bool short_of_resources_ = false;
-  // There was no memory to schedule the end of the pause: it ends when the loop comes round.
-  bool rest_ends_now_ = false;
+  // Accepting is to go on when the loop comes round.
+  bool accepts_soon_ = false;
 };
 
 }  // namespace weft

@@ -25,6 +25,14 @@ class ListeningPort {
   /// How many of its connections are open.
   [[nodiscard]] std::size_t connections() const noexcept;
 
+  /// Accepts nobody for now: who connects waits in the system's queue, which turns peers away when
+  /// it is full. One that is on its way may still come. Harmless when repeated.
+  void pause_accepting();
+  /// Accepts again, beginning when the loop comes round.
+  void resume_accepting();
+  /// Whether it listens and is not paused.
+  [[nodiscard]] bool accepting() const noexcept;
+
   /// Accepts no more. Its connections live on. Harmless when repeated.
   void stop();
   /// Fires when it accepts no more.

@@ -198,8 +198,8 @@ class Reactor : public Clock {
   /// Calls `callback` each time the descriptor is ready, until the watch is cancelled or dropped.
   /// The descriptor stays the caller's. Errors: AlreadyWatchedError when it is watched for the same
   /// interest; NotSupportedOnThisPlatform.
-  [[nodiscard]] virtual Watch watch(Descriptor descriptor, Interest interest,
-                                    Callback callback) = 0;
+  [[nodiscard]] virtual Watch watch(Descriptor descriptor, Interest interest, Callback callback,
+                                    CallPlace where = SourceLocation::current()) = 0;
 
   /// Who looks names up for `connect_tcp`.
   [[nodiscard]] virtual Resolver& resolver() = 0;

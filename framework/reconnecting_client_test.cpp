@@ -115,7 +115,7 @@ class ConnectingReactor final : public Reactor {
   ListeningPort listen_tcp(Port, std::shared_ptr<Factory>, const ListenOptions&) override {
     throw NotSupportedOnThisPlatform("This reactor only connects.");
   }
-  Watch watch(Descriptor, Interest, Callback) override { return {}; }
+  Watch watch(Descriptor, Interest, Callback, CallPlace) override { return {}; }
   [[nodiscard]] Resolver& resolver() override {
     throw NotSupportedOnThisPlatform("This reactor only connects.");
   }

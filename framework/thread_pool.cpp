@@ -315,7 +315,7 @@ Failure pool_stopped() {
 }
 
 void refuse_blocking_own_reactor(Reactor& reactor) {
-  if (Reactor::current_or_null() == &reactor) {
+  if (Reactor::current_or_null() == &reactor || reactor.turn().runs_here()) {
     throw WrongThreadError(
         "This thread runs the reactor, so waiting for it would last for ever; call directly.");
   }

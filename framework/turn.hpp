@@ -84,7 +84,7 @@ class Turn {
         : participant(whose), call(scheduled_at) {}
 
     const Participant* participant;
-    /// Where a call that the clock makes was scheduled.
+    /// Where a call that the clock makes was scheduled, or a watch was begun.
     const SourceLocation* call;
   };
 
@@ -173,6 +173,13 @@ class Turn {
     enter_in(context, std::forward<Callback>(callback),
              [what](const Failure& failure) { report(what, failure); });
   }
+  template <class Callback>
+  void enter_logged_in(detail::HeldContext& context, std::string_view what, Callback&& callback,
+                       const Subject& subject) {
+    enter_in(
+        context, std::forward<Callback>(callback),
+        [what](const Failure& failure) { report(what, failure); }, subject);
+  }
 
   /// Has `participant.flush()` called when this turn is over; outside of every callback, when the
   /// loop comes round.
@@ -193,11 +200,20 @@ class Turn {
   void end_participants() noexcept;
 
   /// From now on this thread runs the loop; until then any may prepare it.
-  void claim_thread() noexcept { thread_ = &thread_mark_; }
-  void release_thread() noexcept { thread_ = nullptr; }
+  void claim_thread() noexcept { thread_.store(&thread_mark_, std::memory_order_relaxed); }
+  void release_thread() noexcept { thread_.store(nullptr, std::memory_order_relaxed); }
+  /// This thread gives the loop a round, as it may the next.
+  void note_round() noexcept { last_round_.store(&thread_mark_, std::memory_order_relaxed); }
+  /// Whether it is this thread that runs the loop, or gives it its rounds. Thread: any.
+  [[nodiscard]] bool runs_here() const noexcept {
+    const auto* const thread = thread_.load(std::memory_order_relaxed);
+    return (thread != nullptr ? thread : last_round_.load(std::memory_order_relaxed)) ==
+           &thread_mark_;
+  }
   /// Errors: WrongThreadError when another thread has claimed it.
   void check_thread() const {
-    if (thread_ != nullptr && thread_ != &thread_mark_) refuse_thread();
+    const auto* const thread = thread_.load(std::memory_order_relaxed);
+    if (thread != nullptr && thread != &thread_mark_) refuse_thread();
   }
 
   // ---- for reports
@@ -279,7 +295,8 @@ class Turn {
   static inline thread_local char thread_mark_ = 0;
 
   Reactor* reactor_;
-  const char* thread_ = nullptr;
+  std::atomic<const char*> thread_{nullptr};
+  std::atomic<const char*> last_round_{nullptr};
   int depth_ = 0;
   bool settling_ = false;
   std::atomic<bool> slow_{false};

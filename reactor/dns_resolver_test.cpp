@@ -55,9 +55,10 @@ class TestFile {
 // The clock is the test's; descriptors are real, and looked at when the test says so.
 class PolledReactor final : public MemoryReactor {
  public:
-  Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {
+  Watch watch(Descriptor descriptor, Interest interest, Callback callback,
+              CallPlace where) override {
     watched_.insert({descriptor, interest});
-    return MemoryReactor::watch(descriptor, interest, std::move(callback));
+    return MemoryReactor::watch(descriptor, interest, std::move(callback), where);
   }
   /// Calls those whose descriptors are ready; false when there is none.
   bool poll_once() {

@@ -201,7 +201,7 @@ class FragileReactor final : public BasicReactor {
                                                   const ConnectOptions&) override {
     throw NotSupportedOnThisPlatform("no connections");
   }
-  Watch watch(Descriptor, Interest, Callback) override {
+  Watch watch(Descriptor, Interest, Callback, CallPlace) override {
     throw NotSupportedOnThisPlatform("no descriptors");
   }
   void break_down() { broken_ = true; }

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <stdexcept>
 
 namespace weft::testing {
@@ -63,17 +64,30 @@ class MemoryReactor::Port final : public Listener {
 
   void open(const Address& address) { opened(address); }
   [[nodiscard]] bool shares_its_port() const noexcept { return options_.reuse_port; }
+  [[nodiscard]] bool paused() const noexcept { return listening() && !accepting(); }
   void accept(const std::shared_ptr<StreamTransport>& transport) {
+    if (paused()) return waiting_.push_back(transport);
     listening() ? accepted(transport) : transport->abort_connection();
   }
 
  private:
   void close_port() noexcept override {
+    for (const auto& transport : std::exchange(waiting_, {}))
+      transport->abort_connection();
     std::erase_if(reactor_.ports_, [this](const auto& port) { return port.get() == this; });
+  }
+  void accept_again() noexcept override {
+    while (accepting() && !waiting_.empty()) {
+      const auto next = std::move(waiting_.front());
+      waiting_.pop_front();
+      accepted(next);
+    }
   }
 
   MemoryReactor& reactor_;
   ListenOptions options_;
+  // Who came while it was paused.
+  std::deque<std::shared_ptr<StreamTransport>> waiting_;
 };
 
 class MemoryReactor::Connector final : public ConnectAttempt, private HappyEyeballs::Attempts {
@@ -167,7 +181,8 @@ class MemoryReactor::Connector final : public ConnectAttempt, private HappyEyeba
 
 class MemoryReactor::MemoryWatcher final : public Watch::Watcher {
  public:
-  explicit MemoryWatcher(Callback callback) : callback_(std::move(callback)) {
+  MemoryWatcher(Callback callback, const SourceLocation& where)
+      : callback_(std::move(callback)), where_(where) {
     census().watches.fetch_add(1, std::memory_order_relaxed);
   }
   ~MemoryWatcher() override { cancel(); }
@@ -178,11 +193,13 @@ class MemoryReactor::MemoryWatcher final : public Watch::Watcher {
   [[nodiscard]] bool active() const noexcept override { return active_; }
   void ready(Turn& turn) {
     auto copy = context_.share();
-    turn.enter_logged_in(copy, "The callback of a watch threw", callback_);
+    const auto where = where_;
+    turn.enter_logged_in(copy, "The callback of a watch threw", callback_, Turn::Subject(&where));
   }
 
  private:
   Callback callback_;
+  SourceLocation where_;
   weft::detail::HeldContext context_ = weft::detail::HeldContext::capture();
   bool active_ = true;
 };
@@ -348,7 +365,8 @@ std::shared_ptr<DatagramTransport> MemoryReactor::listen_udp(
 
 // ---- descriptors
 
-Watch MemoryReactor::watch(Descriptor descriptor, Interest interest, Callback callback) {
+Watch MemoryReactor::watch(Descriptor descriptor, Interest interest, Callback callback,
+                           CallPlace where) {
   turn().check_thread();
   if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");
   auto& known = watches_[{descriptor, interest}];
@@ -357,7 +375,7 @@ Watch MemoryReactor::watch(Descriptor descriptor, Interest interest, Callback ca
     throw AlreadyWatchedError("Descriptor " + std::to_string(descriptor) +
                               " is watched for this already; cancel that watch first.");
   }
-  const auto watcher = std::make_shared<MemoryWatcher>(std::move(callback));
+  const auto watcher = std::make_shared<MemoryWatcher>(std::move(callback), where);
   known = watcher;
   return Watch(watcher);
 }
@@ -374,10 +392,16 @@ bool MemoryReactor::make_ready(Descriptor descriptor, Interest interest) {
 // ---- the loop
 
 bool MemoryReactor::deliver() {
-  bool moved = datagrams_.move() || !backlog_.empty();
-  for (const auto& [port, end] : std::exchange(backlog_, {})) {
+  bool moved = datagrams_.move();
+  for (const auto& each : std::exchange(backlog_, {})) {
+    const auto& [port, end] = each;
+    if (port->paused()) {
+      backlog_.push_back(each);
+      continue;
+    }
     port->accept(end);
     ends_.push_back(end);
+    moved = true;
   }
   // Callbacks may add to the list.
   for (std::size_t i = 0; i < ends_.size(); ++i) {

@@ -57,7 +57,8 @@ class MemoryReactor : public BasicReactor {
   std::shared_ptr<DatagramTransport> listen_udp(weft::Port port,
                                                 std::shared_ptr<DatagramProtocol> protocol,
                                                 const DatagramOptions& options) override;
-  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override;
+  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback,
+                            CallPlace where = SourceLocation::current()) override;
 
   // ---- what the test does
 

@@ -16,10 +16,6 @@ constexpr std::uint32_t first_sweep = 8;
 // others hold too, which is rare.
 std::mutex links;
 
-// What the innermost switch runs in; it means something where the current context says that there
-// is one.
-constinit thread_local HeldContext* current_held = nullptr;
-
 }  // namespace
 
 ContextNode::Owner ContextNode::derive(ContextNode* parent) {
@@ -155,7 +151,7 @@ std::uintptr_t HeldContext::capture_some() noexcept {
 std::uintptr_t HeldContext::share_some(std::uintptr_t word) noexcept {
   auto* const node = node_of(word);
   if (node != nullptr) node->retain();
-  return word & ~context_marks;
+  return word & ~suppressed_mark;
 }
 
 void HeldContext::release(std::uintptr_t word) noexcept {
@@ -164,31 +160,14 @@ void HeldContext::release(std::uintptr_t word) noexcept {
 
 // ---- ContextSwitch
 
-namespace {
-
-// No word of a context.
-constexpr auto inside_already = ~std::uintptr_t{0};
-
-}  // namespace
-
 void ContextSwitch::enter() noexcept {
-  outer_held_ = current_held;
-  if ((current_context & switched_mark) != 0 && current_held == &held_) {
-    outer_ = inside_already;
-    return;
-  }
-  outer_ = std::exchange(current_context, std::exchange(held_.word_, 0) | switched_mark);
-  current_held = &held_;
+  if (was_inside()) return;
+  current_context = std::exchange(held_.word_, 0);
 }
 
 void ContextSwitch::leave() noexcept {
-  std::uintptr_t outer = 0;
-  if ((current_context & switched_mark) != 0) {
-    if (outer_ == inside_already) return;
-    outer = outer_;
-    current_held = outer_held_;
-  }
-  const auto inner = std::exchange(current_context, outer) & ~context_marks;
+  if (was_inside()) return;
+  const auto inner = std::exchange(current_context, outer_) & ~suppressed_mark;
   // One that was entered again while it ran, by a loop inside a callback, keeps the older.
   const auto left_inside = std::exchange(held_.word_, inner);
   if (left_inside != 0) HeldContext::release(left_inside);

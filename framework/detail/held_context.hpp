@@ -10,17 +10,21 @@ namespace weft::detail {
 /// nothing is set.
 class ContextNode;
 
-/// The current context: a counted reference to a node, with marks in its lowest bits. Zero where
-/// nothing is set, so that asking costs nothing.
+class HeldContext;
+
+/// The current context: a counted reference to a node, marked in its lowest bit while nothing is
+/// captured. Zero where nothing is set, so that asking costs nothing.
 #ifdef __ELF__
 [[gnu::tls_model("initial-exec")]]
 #endif
 inline constinit thread_local std::uintptr_t current_context = 0;
-/// What `current_context` is marked with: nothing is captured for now; and a ContextSwitch has
-/// noted what it left, and where it is to go back to.
 inline constexpr std::uintptr_t suppressed_mark = 1;
-inline constexpr std::uintptr_t switched_mark = 2;
-inline constexpr std::uintptr_t context_marks = suppressed_mark | switched_mark;
+
+/// Whose context the innermost ContextSwitch runs in; null outside of all.
+#ifdef __ELF__
+[[gnu::tls_model("initial-exec")]]
+#endif
+inline constinit thread_local HeldContext* current_held = nullptr;
 
 /// A context that is held until code runs in it: one word, zero where nothing is set. Holding the
 /// current one allocates nothing. Thread: may be let go of in another thread than it was made in.
@@ -53,10 +57,6 @@ class HeldContext {
     return HeldContext(reinterpret_cast<std::uintptr_t>(node));
   }
 
-  /// Makes this the current context, and holds the one that was. A coroutine does it when it is
-  /// resumed, and again when it is suspended; nothing is counted.
-  void swap_with_current() noexcept { std::swap(word_, current_context); }
-
   /// A second reference to the same.
   [[nodiscard]] HeldContext share() const noexcept {
     return word_ == 0 ? HeldContext() : HeldContext(share_some(word_));
@@ -67,7 +67,7 @@ class HeldContext {
   [[nodiscard]] bool empty() const noexcept { return word_ == 0; }
 
   [[nodiscard]] static ContextNode* node_of(std::uintptr_t word) noexcept {
-    return reinterpret_cast<ContextNode*>(word & ~context_marks);
+    return reinterpret_cast<ContextNode*>(word & ~suppressed_mark);
   }
 
  private:
@@ -81,27 +81,29 @@ class HeldContext {
 };
 
 /// Runs what follows in a held context, which is empty meanwhile. What is set stays in it; whoever
-/// holds it decides for how long. Where code runs in that context already, it goes on in it. What
-/// is inline does for those who have nothing set.
+/// holds it decides for how long. Where the innermost code runs in that context already, it goes on
+/// in it. What is inline does for those who have nothing set.
 class ContextSwitch {
  public:
-  explicit ContextSwitch(HeldContext& held) noexcept : held_(held) {
-    if ((held.word_ | current_context) != 0) [[unlikely]]
+  explicit ContextSwitch(HeldContext& held) noexcept
+      : held_(held), outer_(current_context), outer_held_(std::exchange(current_held, &held)) {
+    if ((held.word_ | outer_) != 0) [[unlikely]]
       enter();
   }
   ~ContextSwitch() {
-    if (current_context != 0) [[unlikely]]
+    current_held = outer_held_;
+    if ((current_context | outer_) != 0) [[unlikely]]
       leave();
   }
   ContextSwitch(const ContextSwitch&) = delete;
   ContextSwitch& operator=(const ContextSwitch&) = delete;
 
  private:
+  [[nodiscard]] bool was_inside() const noexcept { return outer_held_ == &held_; }
   void enter() noexcept;
   void leave() noexcept;
 
   HeldContext& held_;
-  // Written by `enter`, and read where the mark says so.
   std::uintptr_t outer_;
   HeldContext* outer_held_;
 };

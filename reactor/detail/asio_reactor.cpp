@@ -159,9 +159,10 @@ class AsioReactor final : public BasicReactor, public Further {
     return *loop_;
   }
 #endif
-  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback) override {
+  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback,
+                            CallPlace where) override {
     turn().check_thread();
-    return watches_.watch(descriptor, interest, std::move(callback));
+    return watches_.watch(descriptor, interest, std::move(callback), where);
   }
 
  private:
@@ -197,10 +198,11 @@ class AsioReactor final : public BasicReactor, public Further {
     if (!stops_on_signals()) return;
     try {
       if (!signals_.take(*this) || signals_.descriptor() < 0) return;
-      signal_watch_ = watches_.watch(signals_.descriptor(), Interest::readable, [this] {
+      const auto stop = [this] {
         while (signals_.read_one())
           interrupted();
-      });
+      };
+      signal_watch_ = watches_.watch(signals_.descriptor(), Interest::readable, stop, {});
     } catch (...) {
       log_failure("reactor", "SIGINT and SIGTERM will not stop the reactor in order",
                   Failure::current());

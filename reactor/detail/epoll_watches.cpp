@@ -54,8 +54,12 @@ namespace {
 class DescriptorWatcher final : public Watch::Watcher,
                                 public std::enable_shared_from_this<DescriptorWatcher> {
  public:
-  DescriptorWatcher(std::shared_ptr<WatchedDescriptor> target, Interest interest, Callback callback)
-      : target_(std::move(target)), interest_(interest), callback_(std::move(callback)) {
+  DescriptorWatcher(std::shared_ptr<WatchedDescriptor> target, Interest interest, Callback callback,
+                    const SourceLocation& where)
+      : target_(std::move(target)),
+        interest_(interest),
+        callback_(std::move(callback)),
+        where_(where) {
     target_->ask_for(interest_);
     target_->watcher(interest_) = this;
     census().watches.fetch_add(1, std::memory_order_relaxed);
@@ -71,6 +75,7 @@ class DescriptorWatcher final : public Watch::Watcher,
   }
   [[nodiscard]] bool active() const noexcept override { return target_ != nullptr; }
   [[nodiscard]] const HeldContext& context() const noexcept { return context_; }
+  [[nodiscard]] const SourceLocation& where() const noexcept { return where_; }
   void call() {
     const auto self = shared_from_this();
     callback_();
@@ -80,6 +85,7 @@ class DescriptorWatcher final : public Watch::Watcher,
   std::shared_ptr<WatchedDescriptor> target_;
   Interest interest_;
   Callback callback_;
+  SourceLocation where_;
   HeldContext context_ = HeldContext::capture();
 };
 
@@ -121,7 +127,9 @@ void WatchedDescriptor::tell(Interest interest) {
   auto* const told = watcher(interest);
   if (told == nullptr) return;
   auto copy = told->context().share();
-  turn().enter_logged_in(copy, "The callback of a watch threw", [told] { told->call(); });
+  const auto where = told->where();
+  turn().enter_logged_in(
+      copy, "The callback of a watch threw", [told] { told->call(); }, Turn::Subject(&where));
 }
 
 void Watches::describe(std::vector<PendingWork>& pending) const {
@@ -129,13 +137,14 @@ void Watches::describe(std::vector<PendingWork>& pending) const {
     const auto target = known.lock();
     if (target == nullptr) continue;
     for (const auto interest : {Interest::readable, Interest::writable}) {
-      if (target->watcher(interest) != nullptr)
-        pending.push_back(describe_watch(descriptor, interest));
+      if (const auto* const watcher = target->watcher(interest))
+        pending.push_back(describe_watch(descriptor, interest, watcher->where()));
     }
   }
 }
 
-Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {
+Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback,
+                     const SourceLocation& where) {
   if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");
   auto& known = watched_[descriptor];
   auto target = known.lock();
@@ -147,7 +156,7 @@ Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback
     target = std::make_shared<WatchedDescriptor>(loop_, descriptor);
     known = target;
   }
-  return Watch(std::make_shared<DescriptorWatcher>(target, interest, std::move(callback)));
+  return Watch(std::make_shared<DescriptorWatcher>(target, interest, std::move(callback), where));
 }
 
 }  // namespace weft::detail::epoll

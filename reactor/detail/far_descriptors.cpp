@@ -19,11 +19,12 @@ class FarDescriptors::Watcher final : public Watch::Watcher,
                                       public std::enable_shared_from_this<Watcher> {
  public:
   Watcher(std::shared_ptr<FarDescriptors> sets, Descriptor descriptor, Interest interest,
-          Callback callback)
+          Callback callback, const SourceLocation& where)
       : sets_(std::move(sets)),
         set_(sets_->set(interest)),
         descriptor_(static_cast<int>(descriptor)),
-        callback_(std::move(callback)) {
+        callback_(std::move(callback)),
+        where_(where) {
     set_.poller.add(descriptor_, interest == Interest::readable ? EPOLLIN : EPOLLOUT, *this);
     active_ = true;
     ++set_.watched;
@@ -43,13 +44,16 @@ class FarDescriptors::Watcher final : public Watch::Watcher,
   void ready(std::uint32_t) noexcept override {
     const auto self = shared_from_this();
     auto copy = context_.share();
-    sets_->loop_->reactor.turn().enter_logged_in(copy, "The callback of a watch threw", callback_);
+    const auto where = where_;
+    sets_->loop_->reactor.turn().enter_logged_in(copy, "The callback of a watch threw", callback_,
+                                                 Turn::Subject(&where));
   }
 
   std::shared_ptr<FarDescriptors> sets_;
   Set& set_;
   int descriptor_;
   Callback callback_;
+  SourceLocation where_;
   HeldContext context_ = HeldContext::capture();
   bool active_ = false;
 };
@@ -71,10 +75,11 @@ bool FarDescriptors::is_far(Descriptor descriptor) noexcept {
   return descriptor >= FD_SETSIZE;
 }
 
-Watch FarDescriptors::watch(Descriptor descriptor, Interest interest, Callback callback) {
+Watch FarDescriptors::watch(Descriptor descriptor, Interest interest, Callback callback,
+                            const SourceLocation& where) {
   try {
-    const auto watcher =
-        std::make_shared<Watcher>(shared_from_this(), descriptor, interest, std::move(callback));
+    const auto watcher = std::make_shared<Watcher>(shared_from_this(), descriptor, interest,
+                                                   std::move(callback), where);
     wait(set(interest));
     return Watch(watcher);
   } catch (const std::system_error& error) {

@@ -26,7 +26,8 @@ class FarDescriptors final : public std::enable_shared_from_this<FarDescriptors>
   /// Whether select has no room for it.
   [[nodiscard]] static bool is_far(Descriptor descriptor) noexcept;
   /// Errors: AlreadyWatchedError, InvalidArgument.
-  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback);
+  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback,
+                            const SourceLocation& where);
 
  private:
   class Watcher;

@@ -3,6 +3,7 @@
 #include "../../framework/census.hpp"
 #include "../../framework/error.hpp"
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -18,7 +19,7 @@ class WatchedDescriptor {};
 
 void Watches::describe(std::vector<PendingWork>&) const {}
 
-Watch Watches::watch(Descriptor, Interest, Callback) {
+Watch Watches::watch(Descriptor, Interest, Callback, const SourceLocation&) {
   throw NotSupportedOnThisPlatform(
       "Windows has no descriptors to watch; use a transport of the reactor instead.");
 }
@@ -58,7 +59,13 @@ class WatchedDescriptor {
 #endif
   }
 
-  bool watched[2] = {false, false};
+  /// Where that watch was begun, or null where there is none.
+  [[nodiscard]] const SourceLocation*& watched(Interest interest) noexcept {
+    return watched_[static_cast<std::size_t>(interest)];
+  }
+  [[nodiscard]] bool watched() const noexcept {
+    return watched_[0] != nullptr || watched_[1] != nullptr;
+  }
 
  private:
   // The descriptor is the application's: it is given back, not closed.
@@ -70,6 +77,7 @@ class WatchedDescriptor {
     }
   }
 
+  std::array<const SourceLocation*, 2> watched_{};
   // Before the handle, which leaves its context when it goes.
   std::shared_ptr<AsioLoop> loop_;
 
@@ -81,9 +89,13 @@ namespace {
 
 class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_this<AsioWatcher> {
  public:
-  AsioWatcher(std::shared_ptr<WatchedDescriptor> target, Interest interest, Callback callback)
-      : target_(std::move(target)), interest_(interest), callback_(std::move(callback)) {
-    taken() = true;
+  AsioWatcher(std::shared_ptr<WatchedDescriptor> target, Interest interest, Callback callback,
+              const SourceLocation& where)
+      : target_(std::move(target)),
+        interest_(interest),
+        callback_(std::move(callback)),
+        where_(where) {
+    target_->watched(interest_) = &where_;
     census().watches.fetch_add(1, std::memory_order_relaxed);
   }
   ~AsioWatcher() override { cancel(); }
@@ -101,27 +113,29 @@ class AsioWatcher final : public Watch::Watcher, public std::enable_shared_from_
   }
   void cancel() noexcept override {
     if (target_ == nullptr) return;
-    taken() = false;
+    target_->watched(interest_) = nullptr;
     census().watches.fetch_sub(1, std::memory_order_relaxed);
     const auto target = std::move(target_);
     target_ = nullptr;
     // The other interest's wait stays; ours finds nobody when it ends. With none left, all end.
-    if (!target->watched[0] && !target->watched[1]) target->leave();
+    if (!target->watched()) target->leave();
   }
   [[nodiscard]] bool active() const noexcept override { return target_ != nullptr; }
 
  private:
-  bool& taken() noexcept { return target_->watched[static_cast<int>(interest_)]; }
   void ready() {
     const auto target = target_;
     auto copy = context_.share();
-    target->turn().enter_logged_in(copy, "The callback of a watch threw", [this] { callback_(); });
+    const auto where = where_;
+    target->turn().enter_logged_in(
+        copy, "The callback of a watch threw", [this] { callback_(); }, Turn::Subject(&where));
     if (active()) wait();
   }
 
   std::shared_ptr<WatchedDescriptor> target_;
   Interest interest_;
   Callback callback_;
+  SourceLocation where_;
   HeldContext context_ = HeldContext::capture();
 };
 
@@ -132,22 +146,23 @@ void Watches::describe(std::vector<PendingWork>& pending) const {
     const auto target = known.lock();
     if (target == nullptr) continue;
     for (const auto interest : {Interest::readable, Interest::writable}) {
-      if (target->watched[static_cast<int>(interest)])
-        pending.push_back(describe_watch(descriptor, interest));
+      if (const auto* const where = target->watched(interest))
+        pending.push_back(describe_watch(descriptor, interest, *where));
     }
   }
 }
 
-Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback) {
+Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback,
+                     const SourceLocation& where) {
   if (!callback) throw InvalidArgument("A descriptor was watched without a callback; pass one.");
 #if defined(WEFT_BACKEND_SELECT) && defined(__linux__)
   if (FarDescriptors::is_far(descriptor)) {
-    return far_->watch(descriptor, interest, std::move(callback));
+    return far_->watch(descriptor, interest, std::move(callback), where);
   }
 #endif
   auto& known = watched_[descriptor];
   auto target = known.lock();
-  if (target != nullptr && target->watched[static_cast<int>(interest)]) {
+  if (target != nullptr && target->watched(interest) != nullptr) {
     throw AlreadyWatchedError("Descriptor " + std::to_string(descriptor) +
                               " is watched for this already; cancel that watch first.");
   }
@@ -155,13 +170,13 @@ Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback
   // Nothing but the number is known of a descriptor, so what is left of the last watch serves.
   const bool gone = target == nullptr;
 #else
-  const bool gone = target == nullptr || (!target->watched[0] && !target->watched[1]);
+  const bool gone = target == nullptr || !target->watched();
 #endif
   if (gone) {
     target = std::make_shared<WatchedDescriptor>(loop_, descriptor);
     known = target;
   }
-  const auto watcher = std::make_shared<AsioWatcher>(target, interest, std::move(callback));
+  const auto watcher = std::make_shared<AsioWatcher>(target, interest, std::move(callback), where);
   watcher->wait();
   return Watch(watcher);
 }

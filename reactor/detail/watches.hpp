@@ -16,15 +16,17 @@ namespace weft::detail::WEFT_BACKEND {
 
 class WatchedDescriptor;
 
-[[nodiscard]] inline PendingWork describe_watch(Descriptor descriptor, Interest interest) {
+[[nodiscard]] inline PendingWork describe_watch(Descriptor descriptor, Interest interest,
+                                                const SourceLocation& where) {
   const char* const what = interest == Interest::readable ? ", to be read" : ", to be written";
-  return {"watch", "descriptor " + std::to_string(descriptor) + what, {}};
+  return {"watch", "descriptor " + std::to_string(descriptor) + what, where};
 }
 
 class Watches {
  public:
   explicit Watches(AsioLoop& loop) : loop_(loop) {}
-  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback);
+  [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback,
+                            const SourceLocation& where);
   void describe(std::vector<PendingWork>& pending) const;
 
  private:

@@ -56,6 +56,7 @@ void TcpListener::begin(Tcp::acceptor& acceptor, Address host) {
 }
 
 void TcpListener::accept_again() noexcept {
+  if (polled_) return;
   try {
     loop_->poller.add(descriptor_, EPOLLIN, *this);
     polled_ = true;
@@ -75,7 +76,7 @@ void TcpListener::ready(std::uint32_t) noexcept {
   const auto error = accept_some(
       descriptor_, [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
         take_connection(OwnedDescriptor(descriptor), detail::to_address(&peer, size));
-        return listening();
+        return accepting();
       });
   if (!error) return;
   stop_waiting();

@@ -26,6 +26,7 @@ class TcpListener final : public TakingListener, private Polled {
  private:
   void ready(std::uint32_t events) noexcept override;
   void close_port() noexcept override;
+  void hold_port() noexcept override { stop_waiting(); }
   void accept_again() noexcept override;
 
   void begin(Tcp::acceptor& acceptor, Address host);

@@ -85,6 +85,7 @@ class PipeListener final : public Listener {
   [[nodiscard]] OwnedHandle make_instance(DWORD flags) const noexcept;
   void wait_for_client();
   void client_came(const ErrorCode& error);
+  void take_client() noexcept;
   std::shared_ptr<PipeListener> self() {
     return std::static_pointer_cast<PipeListener>(Listener::shared_from_this());
   }
@@ -95,6 +96,9 @@ class PipeListener final : public Listener {
   bool remote_clients_ = false;
   // The one that waits.
   StreamHandle instance_;
+  // For a client, or with one for `accept_again`.
+  bool under_way_ = false;
+  bool one_waits_ = false;
 };
 
 [[noreturn]] void in_use(const Address& address, std::error_code error) {
@@ -130,6 +134,11 @@ OwnedHandle PipeListener::make_instance(DWORD flags) const noexcept {
 }
 
 void PipeListener::accept_again() noexcept {
+  if (under_way_) return;
+  if (std::exchange(one_waits_, false)) {
+    const Turn::Scope scope(*turn());
+    return take_client();
+  }
   try {
     if (!instance_.is_open()) {
       auto another = make_instance(0);
@@ -151,6 +160,7 @@ void PipeListener::wait_for_client() {
                                          const Turn::Scope scope(*self->turn());
                                          self->client_came(error);
                                        });
+  under_way_ = true;
   const bool done = ::ConnectNamedPipe(instance_.native_handle(), waiting.get()) != 0;
   const DWORD code = done ? ERROR_IO_PENDING : ::GetLastError();
   if (code == ERROR_IO_PENDING) {
@@ -163,6 +173,7 @@ void PipeListener::wait_for_client() {
 }
 
 void PipeListener::client_came(const ErrorCode& error) {
+  under_way_ = false;
   ErrorCode ignored;
   if (!listening()) {
     instance_.close(ignored);
@@ -171,10 +182,19 @@ void PipeListener::client_came(const ErrorCode& error) {
   if (error) {
     instance_.close(ignored);
     // A client that is gone already is nobody's loss.
-    error.value() == ERROR_NO_DATA ? accept_again() : rest(to_std(error));
+    if (error.value() != ERROR_NO_DATA) return rest(to_std(error));
+    if (accepting()) accept_again();
     return;
   }
   rested();
+  if (!accepting()) {
+    one_waits_ = true;
+    return;
+  }
+  take_client();
+}
+
+void PipeListener::take_client() noexcept {
   std::shared_ptr<HandleTransport> transport;
   try {
     transport = std::make_shared<HandleTransport>(

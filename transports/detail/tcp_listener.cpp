@@ -58,21 +58,27 @@ void TcpListener::begin(Address host) {
 }
 
 void TcpListener::accept_again() noexcept {
+  if (under_way_) return;
+  if (std::exchange(one_waits_, false)) {
+    const Turn::Scope scope(*turn());
+    take_accepted();
+    if (!accepting()) return;
+  }
   loop_->asio_used();
-  accepting_ = true;
+  under_way_ = true;
   try {
     acceptor_.async_accept(accepted_, peer_, [self = self()](const ErrorCode& error) {
       const Turn::Scope scope(*self->turn());
       self->accept_done(error);
     });
   } catch (...) {
-    accepting_ = false;
+    under_way_ = false;
     rest(std::make_error_code(std::errc::not_enough_memory));
   }
 }
 
 void TcpListener::accept_done(const ErrorCode& error) {
-  accepting_ = false;
+  under_way_ = false;
   if (!listening()) {
     close_socket(*loop_, acceptor_, false);
     // It may have come before it could be told not to.
@@ -81,15 +87,24 @@ void TcpListener::accept_done(const ErrorCode& error) {
   }
   if (error) {
     if (error == net::error::connection_aborted || error == net::error::interrupted) {
-      accept_again();
+      if (accepting()) accept_again();
     } else if (error != net::error::operation_aborted) {
       rest(to_std(error));
     }
     return;
   }
   rested();
+  // What a paused port had asked for came all the same.
+  if (!accepting()) {
+    one_waits_ = true;
+    return;
+  }
+  take_accepted();
+  if (accepting()) accept_again();
+}
+
+void TcpListener::take_accepted() noexcept {
   take(std::exchange(accepted_, Tcp::socket(loop_->io)), to_address(peer_));
-  if (listening()) accept_again();
 }
 
 void TcpListener::take(Tcp::socket socket, const Address& peer) noexcept {
@@ -104,7 +119,8 @@ void TcpListener::take(Tcp::socket socket, const Address& peer) noexcept {
 }
 
 void TcpListener::close_port() noexcept {
-  close_socket(*loop_, acceptor_, accepting_);
+  close_socket(*loop_, acceptor_, under_way_);
+  if (std::exchange(one_waits_, false)) close_socket(*loop_, accepted_, false);
 }
 
 }  // namespace weft::detail::WEFT_BACKEND

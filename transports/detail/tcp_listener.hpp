@@ -47,6 +47,7 @@ class TcpListener final : public TcpListenerBase {
 
   void begin(Address host);
   void accept_done(const ErrorCode& error);
+  void take_accepted() noexcept;
   void take(Tcp::socket socket, const Address& peer) noexcept;
   std::shared_ptr<TcpListener> self() {
     return std::static_pointer_cast<TcpListener>(Listener::shared_from_this());
@@ -56,7 +57,9 @@ class TcpListener final : public TcpListenerBase {
   Tcp::acceptor acceptor_;
   Tcp::socket accepted_;
   Tcp::endpoint peer_;
-  bool accepting_ = false;
+  // An accept is under way, or has brought one that waits for `accept_again`.
+  bool under_way_ = false;
+  bool one_waits_ = false;
 };
 
 }  // namespace weft::detail::WEFT_BACKEND

@@ -64,8 +64,10 @@ void UnixListener::begin(Address address) {
 }
 
 void UnixListener::accept_again() noexcept {
+  if (watch_.active()) return;
   try {
-    watch_ = reactor_.watch(socket_.get(), Interest::readable, [this] { ready(); });
+    watch_ = reactor_.watch(
+        socket_.get(), Interest::readable, [this] { ready(); }, where());
   } catch (...) {
     rest(std::make_error_code(std::errc::not_enough_memory));
   }
@@ -77,7 +79,7 @@ void UnixListener::ready() noexcept {
       accept_some(socket_.get(), [this](int descriptor, const sockaddr_storage&, socklen_t) {
         // Who connects has no name, as a rule, and none that anybody could connect to.
         take_connection(OwnedDescriptor(descriptor), Address::unix_socket(""));
-        return listening();
+        return accepting();
       });
   if (!error) return;
   watch_.cancel();

@@ -33,6 +33,7 @@ class UnixListener final : public TakingListener {
 
  private:
   void close_port() noexcept override;
+  void hold_port() noexcept override { watch_.cancel(); }
   void accept_again() noexcept override;
 
   void begin(Address address);
