@@ -42,9 +42,9 @@ class ThreadsOwn {
 void make_current(ContextNode* node) noexcept {
   static thread_local const ThreadsOwn own;
   own.touch();
-  const auto mark = detail::current_context & detail::suppressed_mark;
+  const auto marks = detail::current_context & detail::context_marks;
   const auto before = HeldContext::of(HeldContext::node_of(detail::current_context));
-  detail::current_context = reinterpret_cast<std::uintptr_t>(node) | mark;
+  detail::current_context = reinterpret_cast<std::uintptr_t>(node) | marks;
 }
 
 // Set while this thread makes the text of a context: what is logged meanwhile shows none, or it

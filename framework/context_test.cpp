@@ -15,6 +15,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -154,23 +156,72 @@ TEST_F(ContextTest, IsOneForAllWhoEnterItFromWithin) {
   }
 }
 
-TEST_F(ContextTest, IsNotThatOfOthersWhoEnterTheirsFromWithin) {
-  weft::detail::HeldContext outer_held;
-  weft::detail::HeldContext inner_held;
+TEST_F(ContextTest, IsSuppressedForNobodyWhoEntersItAnew) {
+  ManualClock clock;
+  std::vector<int> seen;
+  const auto note = [&] { seen.push_back(number.get()); };
+  weft::detail::HeldContext held;
   {
-    const weft::detail::ContextSwitch outer(outer_held);
+    const weft::detail::ContextSwitch carrier(held);
+    number.set(1);
+    const auto quiet = Context::suppress();
+    clock.call_later(1s, note);
     {
-      const weft::detail::ContextSwitch inner(inner_held);
-      number.set(1);
+      const weft::detail::ContextSwitch layer(held);
+      clock.call_later(1s, note);
     }
-    EXPECT_FALSE(number.has_value());
-    number.set(2);
-    const weft::detail::ContextSwitch inner(inner_held);
-    EXPECT_EQ(number.get(), 1);
+    clock.call_later(1s, note);
+    Context().run([&] {
+      const weft::detail::ContextSwitch layer(held);
+      clock.call_later(1s, note);
+    });
+    clock.call_later(1s, note);
   }
-  EXPECT_FALSE(number.has_value());
-  const weft::detail::ContextSwitch outer(outer_held);
-  EXPECT_EQ(number.get(), 2);
+  const weft::detail::ContextSwitch next(held);
+  clock.call_later(1s, note);
+  clock.advance(1s);
+  EXPECT_EQ(seen, (std::vector{0, 1, 0, 1, 0, 1}));
+}
+
+// Callbacks that call each other at random, each in one of a few contexts, which set a variable or
+// read it; `values` is what each of them must see.
+class Nesting {
+ public:
+  explicit Nesting(unsigned seed) : random_(seed) {}
+
+  void enter_some(int deepest) {
+    for (auto calls = random_() % 4; calls > 0; --calls)
+      enter(random_() % held_.size(), deepest);
+  }
+  void enter(std::size_t which, int deepest) {
+    const weft::detail::ContextSwitch inside(held_[which]);
+    EXPECT_EQ(number.get(), values_[which]);
+    if (random_() % 3 == 0) {
+      number.set(++last_);
+      values_[which] = last_;
+    }
+    if (deepest > 0) enter_some(deepest - 1);
+    EXPECT_EQ(number.get(), values_[which]);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return held_.size(); }
+
+ private:
+  std::mt19937 random_;
+  std::array<weft::detail::HeldContext, 4> held_;
+  std::array<int, 4> values_{};
+  int last_ = 0;
+};
+
+TEST_F(ContextTest, IsOneForAllWhoEnterItHoweverTheyNest) {
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    SCOPED_TRACE(seed);
+    Nesting nesting(seed);
+    nesting.enter_some(6);
+    EXPECT_TRUE(Context::current().empty());
+    for (std::size_t which = 0; which < nesting.size(); ++which)
+      nesting.enter(which, 0);
+    if (HasFailure()) return;
+  }
 }
 
 TEST_F(ContextTest, TravelsAsNamesAndBytes) {

@@ -315,6 +315,9 @@ Failure pool_stopped() {
 }
 
 void refuse_blocking_own_reactor(Reactor& reactor) {
+  // A thread that works for it is not its own, and may outlive it.
+  const auto* const work = WorksFor::current();
+  if (work != nullptr && work->reactor() == &reactor) return;
   if (Reactor::current_or_null() == &reactor || reactor.turn().runs_here()) {
     throw WrongThreadError(
         "This thread runs the reactor, so waiting for it would last for ever; call directly.");

@@ -151,7 +151,7 @@ std::uintptr_t HeldContext::capture_some() noexcept {
 std::uintptr_t HeldContext::share_some(std::uintptr_t word) noexcept {
   auto* const node = node_of(word);
   if (node != nullptr) node->retain();
-  return word & ~suppressed_mark;
+  return word & ~context_marks;
 }
 
 void HeldContext::release(std::uintptr_t word) noexcept {
@@ -160,17 +160,35 @@ void HeldContext::release(std::uintptr_t word) noexcept {
 
 // ---- ContextSwitch
 
+// The switch by which this one's context was left by whoever runs in it further out; null where
+// nobody does.
+ContextSwitch* ContextSwitch::left_by() noexcept {
+  auto* leaving = this;
+  for (auto* other = outside_; other != nullptr; other = other->outside_) {
+    if (&other->held_ == &held_) return leaving;
+    leaving = other;
+  }
+  return nullptr;
+}
+
+// The marks stay where they are: what is suppressed further out is not suppressed here.
 void ContextSwitch::enter() noexcept {
-  if (was_inside()) return;
-  current_context = std::exchange(held_.word_, 0);
+  auto* const leaving = left_by();
+  auto& from = leaving != nullptr ? leaving->outer_ : held_.word_;
+  current_context = (std::exchange(from, from & context_marks) & ~context_marks) | look_out_mark;
 }
 
 void ContextSwitch::leave() noexcept {
-  if (was_inside()) return;
-  const auto inner = std::exchange(current_context, outer_) & ~suppressed_mark;
-  // One that was entered again while it ran, by a loop inside a callback, keeps the older.
-  const auto left_inside = std::exchange(held_.word_, inner);
-  if (left_inside != 0) HeldContext::release(left_inside);
+  auto* const leaving = left_by();
+  auto& to = leaving != nullptr ? leaving->outer_ : held_.word_;
+  const auto kept = (current_context & ~context_marks) | (to & context_marks);
+  // Another may have been put there meanwhile.
+  const auto replaced = std::exchange(to, kept);
+  // Whoever runs in between may enter it once more.
+  for (auto* between = this; leaving != nullptr && between != leaving; between = between->outside_)
+    between->outer_ |= look_out_mark;
+  current_context = outer_;
+  HeldContext::release(replaced);
 }
 
 }  // namespace weft::detail

@@ -10,21 +10,25 @@ namespace weft::detail {
 /// nothing is set.
 class ContextNode;
 
-class HeldContext;
+class ContextSwitch;
 
-/// The current context: a counted reference to a node, marked in its lowest bit while nothing is
-/// captured. Zero where nothing is set, so that asking costs nothing.
+/// The current context: a counted reference to a node, with marks in its lowest bits. Zero where
+/// nothing is set, so that asking costs nothing.
 #ifdef __ELF__
 [[gnu::tls_model("initial-exec")]]
 #endif
 inline constinit thread_local std::uintptr_t current_context = 0;
+/// What `current_context` is marked with: nothing is captured for now; and something may be set
+/// further out, so that a ContextSwitch has to look.
 inline constexpr std::uintptr_t suppressed_mark = 1;
+inline constexpr std::uintptr_t look_out_mark = 2;
+inline constexpr std::uintptr_t context_marks = suppressed_mark | look_out_mark;
 
-/// Whose context the innermost ContextSwitch runs in; null outside of all.
+/// The ContextSwitch in whose context this code runs; null outside of all.
 #ifdef __ELF__
 [[gnu::tls_model("initial-exec")]]
 #endif
-inline constinit thread_local HeldContext* current_held = nullptr;
+inline constinit thread_local ContextSwitch* innermost_switch = nullptr;
 
 /// A context that is held until code runs in it: one word, zero where nothing is set. Holding the
 /// current one allocates nothing. Thread: may be let go of in another thread than it was made in.
@@ -67,7 +71,7 @@ class HeldContext {
   [[nodiscard]] bool empty() const noexcept { return word_ == 0; }
 
   [[nodiscard]] static ContextNode* node_of(std::uintptr_t word) noexcept {
-    return reinterpret_cast<ContextNode*>(word & ~suppressed_mark);
+    return reinterpret_cast<ContextNode*>(word & ~context_marks);
   }
 
  private:
@@ -81,17 +85,18 @@ class HeldContext {
 };
 
 /// Runs what follows in a held context, which is empty meanwhile. What is set stays in it; whoever
-/// holds it decides for how long. Where the innermost code runs in that context already, it goes on
-/// in it. What is inline does for those who have nothing set.
+/// holds it decides for how long. Where code further out runs in that context, be it with others in
+/// between, all share it. What is inline does for those who have nothing set.
+/// Lifetime: `held` outlives the switch, and stays where it is.
 class ContextSwitch {
  public:
   explicit ContextSwitch(HeldContext& held) noexcept
-      : held_(held), outer_(current_context), outer_held_(std::exchange(current_held, &held)) {
+      : held_(held), outer_(current_context), outside_(std::exchange(innermost_switch, this)) {
     if ((held.word_ | outer_) != 0) [[unlikely]]
       enter();
   }
   ~ContextSwitch() {
-    current_held = outer_held_;
+    innermost_switch = outside_;
     if ((current_context | outer_) != 0) [[unlikely]]
       leave();
   }
@@ -99,13 +104,13 @@ class ContextSwitch {
   ContextSwitch& operator=(const ContextSwitch&) = delete;
 
  private:
-  [[nodiscard]] bool was_inside() const noexcept { return outer_held_ == &held_; }
+  [[nodiscard]] ContextSwitch* left_by() noexcept;
   void enter() noexcept;
   void leave() noexcept;
 
   HeldContext& held_;
   std::uintptr_t outer_;
-  HeldContext* outer_held_;
+  ContextSwitch* outside_;
 };
 
 }  // namespace weft::detail
