@@ -603,7 +603,8 @@ void StreamTransport::deliver_loss() {
       *context(), [this] { protocol_->connection_lost(*loss_); },
       [this](const Failure& failure) { log_thrown("connection_lost", failure); },
       Turn::Subject(this));
-  *context() = detail::HeldContext();
+  // Our own: that of a carrier lasts until its loss is told, which may come after ours.
+  drop_context();
   census().connections.fetch_sub(1, std::memory_order_relaxed);
   if (counts_) ++turn()->counts().connections_lost;
   if (owner_ != nullptr) std::exchange(owner_, nullptr)->connection_closed(*this);

@@ -1,3 +1,5 @@
+#include "../framework/context.hpp"
+#include "../framework/protocol_wrapper.hpp"
 #include "../testing/accumulating_protocol.hpp"
 #include "../testing/io_pump.hpp"
 #include "../testing/log_capture.hpp"
@@ -11,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -296,6 +299,101 @@ TEST_F(ThrottleTest, SlowsAWholeConversationDownAndLosesNothingOfIt) {
     EXPECT_TRUE(client->lost());
     EXPECT_TRUE(server->lost_with<ConnectionDone>());
   }
+}
+
+// ---- the context of a connection, in all of its layers
+
+const ContextVar<int> session("session", 0);
+const ContextVar<int> upper("upper", 0);
+
+// Below a policy: sets a variable, and passes on what comes by `pass`.
+class Marking final : public ProtocolWrapper {
+ public:
+  using Pass = std::function<void(UniqueFunction<void()>)>;
+  Marking(std::shared_ptr<Protocol> protocol, std::vector<int>& seen, Pass pass)
+      : ProtocolWrapper(std::move(protocol)), seen_(seen), pass_(std::move(pass)) {}
+  void connection_made() override {
+    session.set(7);
+    ProtocolWrapper::connection_made();
+    seen_.push_back(upper.get());
+  }
+  void data_received(BytesView data) override {
+    pass_([this, &data] { ProtocolWrapper::data_received(data); });
+    seen_.push_back(upper.get());
+  }
+  void connection_lost(const Failure& reason) override {
+    seen_.push_back(session.get());
+    ProtocolWrapper::connection_lost(reason);
+    seen_.push_back(session.get());
+  }
+
+ private:
+  std::vector<int>& seen_;
+  Pass pass_;
+};
+
+class LayersTest : public ::testing::Test {
+ protected:
+  LayersTest() {
+    protocol_->on_made = [this](AccumulatingProtocol&) { note(); };
+    protocol_->on_data = [this](AccumulatingProtocol&, BytesView) { note(); };
+    protocol_->on_lost = [this](AccumulatingProtocol&) { note(); };
+  }
+  void TearDown() override { EXPECT_TRUE(Context::current().empty()); }
+  void note() {
+    above_.push_back(session.get());
+    above_.push_back(upper.get());
+    upper.set(upper.get() + 1);
+  }
+  std::shared_ptr<Factory> layers(Marking::Pass pass = [](UniqueFunction<void()> f) { f(); }) {
+    const auto throttled = throttle(always(protocol_), ThrottleLimits(Bandwidth(100'000, 100'000)));
+    return factory_from([=, this] {
+      return std::make_shared<Marking>(throttled->build_protocol(Address()), below_, pass);
+    });
+  }
+  std::shared_ptr<AccumulatingProtocol> protocol_ = std::make_shared<AccumulatingProtocol>();
+  // The upper's variable, and the session when it is lost.
+  std::vector<int> below_;
+  // Pairs of both.
+  std::vector<int> above_;
+};
+
+TEST_F(LayersTest, ShareOneContextWithNothingSetBefore) {
+  const auto transport = testing::connect(*layers());
+  transport->deliver("x");
+  transport->deliver("y");
+  protocol_->way().abort_connection();
+  transport->settle();
+  EXPECT_EQ(above_, (std::vector{7, 0, 7, 1, 7, 2, 7, 3}));
+  EXPECT_EQ(below_, (std::vector{1, 2, 3, 7, 7}));
+}
+
+TEST_F(LayersTest, ShareItWhereOneCallsTheOtherFromAContextOfItsOwn) {
+  const auto transport = testing::connect(*layers([](UniqueFunction<void()> pass_on) {
+    const auto other = session.scoped(1);
+    Promise<int> promise;
+    auto stage = promise.deferred().add_callback([&](int) {
+      session.set(2);
+      pass_on();
+    });
+    promise.callback(0);
+  }));
+  transport->deliver("x");
+  transport->deliver("y");
+  transport->break_with(Failure(ConnectionReset("gone")));
+  EXPECT_EQ(above_, (std::vector{7, 0, 1, 1, 1, 2, 7, 3}));
+  EXPECT_EQ(below_, (std::vector{1, 2, 3, 7, 7}));
+}
+
+TEST_F(LayersTest, KeepItUntilTheLowestHasHeardOfTheLoss) {
+  testing::MemoryReactor reactor;
+  auto port = reactor.listen_tcp(80, layers());
+  const auto peer = reactor.connect_to(80);
+  // The end of a loop is told to the upper layers first.
+  reactor.call_later(1s, [&] { reactor.stop(); });
+  reactor.run();
+  EXPECT_EQ(above_, (std::vector{7, 0, 7, 1}));
+  EXPECT_EQ(below_, (std::vector{1, 7, 7}));
 }
 
 // ---- traffic log
