@@ -92,13 +92,24 @@ void Turn::flush_all() noexcept {
 }
 
 void Turn::settle() noexcept {
-  if (std::exchange(settling_, true)) return;
+  // A loop that is run inside a callback destroys nothing that this callback may still stand on.
+  if (depth_ > 0) return flush_all();
+  if (settling_ || (!first_to_flush_ && released_.empty())) return;
+  settling_ = true;
+  // Who oversees the loop sees what is called from here as callbacks of their own, also where a
+  // callback ends by it.
+  const bool ends_callback = edges() % 2 == 1;
+  if (ends_callback) count_edge();
   while (first_to_flush_ || !released_.empty()) {
     flush_all();
     if (released_.empty()) break;
     // Destructors are user code: they may write, and let go of more.
-    const auto released = std::exchange(released_, {});
+    count_edge();
+    std::exchange(released_, {}).clear();
+    look_for_slow();
+    count_edge();
   }
+  if (ends_callback) count_edge();
   settling_ = false;
 }
 

@@ -5,12 +5,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -74,6 +77,52 @@ TEST(Turn, FlushesWhatFlushingAsksFor) {
   ring.a->when_flushed = [&] { ring.turn->flush_later(ring.b); };
   ring.enter([&] { ring.turn->flush_later(ring.a); });
   EXPECT_EQ(ring.log, "flush:a flush:b ");
+}
+
+TEST(Turn, DestroysNothingInALoopThatACallbackRuns) {
+  Ring ring;
+  auto object = std::make_shared<int>();
+  const std::weak_ptr<int> living = object;
+  ring.enter([&] {
+    ring.turn->release_later(std::move(object));
+    ring.turn->flush_later(ring.a);
+    ring.turn->wake_waiting();
+    EXPECT_EQ(ring.log, "flush:a ");
+    EXPECT_FALSE(living.expired());
+  });
+  EXPECT_TRUE(living.expired());
+}
+
+TEST(Turn, FlushesInALoopThatIsRunWhileItFlushes) {
+  Ring ring;
+  ring.a->when_flushed = [&] {
+    ring.enter([&] {
+      ring.turn->flush_later(ring.b);
+      ring.turn->wake_waiting();
+      EXPECT_EQ(ring.log, "flush:a flush:b ");
+    });
+  };
+  ring.enter([&] { ring.turn->flush_later(ring.a); });
+  EXPECT_EQ(ring.log, "flush:a flush:b ");
+}
+
+TEST(Turn, CountsWhatItsEndFlushesAndDestroysAsCallbacksOfTheirOwn) {
+  Ring ring;
+  std::vector<std::uint64_t> edges;
+  const auto note = [&] { edges.push_back(ring.turn->edges()); };
+  struct Telling {
+    explicit Telling(std::function<void()> f) : tell(std::move(f)) {}
+    ~Telling() { tell(); }
+    std::function<void()> tell;
+  };
+  ring.a->when_flushed = [&] { ring.enter(note); };
+  ring.enter([&] {
+    note();
+    ring.turn->flush_later(ring.a);
+    ring.turn->release_later(std::make_shared<Telling>(note));
+  });
+  note();
+  EXPECT_EQ(edges, (std::vector<std::uint64_t>{1, 3, 5, 8}));
 }
 
 TEST(Turn, FlushesEvenWhenTheCallbackThrows) {

@@ -280,6 +280,46 @@ TEST_P(ContextOnReactors, NeverLeaksFromOneConnectionToAnother) {
   EXPECT_GT(world.checks(), 300);
 }
 
+// Runs the loop inside of its callback, which loses its connection meanwhile.
+class Reentrant final : public Protocol {
+ public:
+  Reentrant(Reactor& reactor, std::vector<int>& seen) : reactor_(reactor), seen_(seen) {}
+  void connection_made() override { session.set(1); }
+  void data_received(BytesView) override {
+    session.set(2);
+    transport().abort_connection();
+    EXPECT_TRUE(spin_reactor_until(reactor_, [this] { return lost_; }));
+    // It is still there, and so is what it set, and what was set inside.
+    seen_.push_back(session.get());
+  }
+  void connection_lost(const Failure&) override {
+    seen_.push_back(session.get());
+    session.set(3);
+    lost_ = true;
+  }
+
+ private:
+  Reactor& reactor_;
+  std::vector<int>& seen_;
+  bool lost_ = false;
+};
+
+TEST_P(ContextOnReactors, IsThatOfItsConnectionInALoopInsideOfItsCallback) {
+  const auto reactor = make_reactor(GetParam());
+  std::vector<int> seen;
+  auto port = reactor->listen_tcp(
+      0, factory_from([&] { return std::make_shared<Reentrant>(*reactor, seen); }), on_loopback());
+  class Talking final : public Protocol {
+    void connection_made() override { transport().write("x"); }
+    void data_received(BytesView) override {}
+  };
+  static_cast<void>(
+      reactor->connect_tcp("127.0.0.1", port.address().port(), factory_for<Talking>()));
+  EXPECT_TRUE(spin_reactor_until(*reactor, [&] { return seen.size() == 2; }));
+  EXPECT_EQ(seen, (std::vector{2, 3}));
+  EXPECT_TRUE(Context::current().empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ContextOnReactors, ::testing::ValuesIn(reactor_names()),
                          [](const auto& tested) { return tested.param; });
 
