@@ -1,9 +1,11 @@
 #include "context_node.hpp"
 
 #include "../logging.hpp"
+#include "../turn.hpp"
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace weft::detail {
@@ -75,8 +77,13 @@ void ContextNode::release() noexcept {
   }
 }
 
-// It lives on for as long as its callbacks run, which run in it, and may register more.
+// It lives on for as long as its callbacks run, which run in it, and may register more. Between the
+// callbacks of a loop they are a turn of it. Inside of one they belong to that; in a thread that no
+// loop runs in they belong to none.
 void ContextNode::run_exits(std::vector<Callback> exits) noexcept {
+  std::optional<Turn::Scope> scope;
+  auto* const turn = Turn::current();
+  if (turn != nullptr && !turn->inside()) scope.emplace(*turn);
   for (auto& callback : exits) {
     retain();
     auto held = HeldContext::of(this);
