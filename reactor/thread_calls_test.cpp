@@ -449,6 +449,37 @@ TEST_P(ThreadCalls, WaitForADeferredThatTheReactorGives) {
   EXPECT_EQ(answer, 42);
 }
 
+TEST_P(ThreadCalls, AreRefusedToWaitInTheThreadThatGivesTheReactorItsRounds) {
+  reactor_->run_once(Duration::zero());
+  EXPECT_THROW(call_in_reactor_and_wait(*reactor_, [] { return 1; }), WrongThreadError);
+  reactor_->call_later(Duration::zero(), [this] {
+    EXPECT_THROW(call_in_reactor_and_wait(*reactor_, [] { return 1; }), WrongThreadError);
+  });
+  reactor_->run_once(Duration::zero());
+  // Another one that asks is answered by the rounds of this one.
+  std::atomic<int> answer = 0;
+  std::thread other([&] { answer = call_in_reactor_and_wait(*reactor_, [] { return 42; }); });
+  EXPECT_TRUE(spin_until([&] { return answer == 42; }));
+  other.join();
+}
+
+TEST_P(ThreadCalls, MayWaitForAReactorWhoseRoundsAnotherThreadHasTakenOver) {
+  reactor_->run_once(Duration::zero());
+  std::atomic<bool> begun = false;
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done) {
+      reactor_->run_once(std::chrono::milliseconds(10));
+      begun = true;
+    }
+  });
+  while (!begun)
+    std::this_thread::yield();
+  EXPECT_EQ(call_in_reactor_and_wait(*reactor_, [] { return 42; }), 42);
+  done = true;
+  other.join();
+}
+
 TEST_P(ThreadCalls, WaitForTheReactorForEverWhenTheyAreAskedTo) {
   int answer = 0;
   run_beside([&] {
