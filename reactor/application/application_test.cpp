@@ -1,3 +1,4 @@
+#include "../../framework/context.hpp"
 #include "../../testing/log_capture.hpp"
 #include "flags.hpp"
 #include "log_file.hpp"
@@ -142,6 +143,23 @@ TEST(LogFile, GetsOneLineForEachRecord) {
               ::testing::MatchesRegex("\\[20.*\\] \\[weft\\] \\[info\\] part: hello\n"
                                       "\\[20.*\\] \\[weft\\] \\[error\\] part: It failed: "
                                       "std::runtime_error: clumsy \\(made at .*:[0-9]+\\)\n"));
+}
+
+TEST(LogFile, ShowsTheVariablesOfTheContextThatSpeaks) {
+  static const ContextVar<int> request("request", {.text = to_text<int>});
+  static const ContextVar<int> secret("secret");
+  const Folder folder;
+  LogFile file(folder.file("log"));
+  Context().run([&] {
+    secret.set(1);
+    file.write({LogLevel::info, "part", "hello", nullptr});
+    request.set(7);
+    file.write({LogLevel::info, "part", "hello", nullptr});
+  });
+  EXPECT_THAT(text_of(file.path()),
+              ::testing::MatchesRegex("\\[20.*\\] \\[weft\\] \\[info\\] part: hello\n"
+                                      "\\[20.*\\] \\[weft\\] \\[info\\] \\[request=7\\] "
+                                      "part: hello\n"));
 }
 
 TEST(LogFile, IsWrittenAnewAfterItWasMovedAway) {

@@ -1,5 +1,6 @@
 #include "log_file.hpp"
 
+#include "../../framework/context.hpp"
 #include "../../framework/detail/record_text.hpp"
 
 #include <array>
@@ -40,6 +41,9 @@ std::string line_of(const LogRecord& record) {
   std::string line = time_now() + " [weft] [";
   line += level_names[static_cast<std::size_t>(record.level)];
   line += "] ";
+  // As %& in a pattern: see docs/context.md.
+  const auto context = Context::current().text();
+  if (!context.empty()) line += '[' + context + "] ";
   return line + detail::record_text(record) + '\n';
 }
 
