@@ -99,7 +99,8 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
       *transport->context(), [&] { protocol = factory_->build_protocol(transport->peer()); },
       [&](const Failure& failure) {
         log_failure("listener", "A factory's build_protocol threw; the peer is refused", failure);
-      });
+      },
+      Turn::Subject(this, &where()));
   if (protocol == nullptr) {
     transport->lose_connection();
     return;

@@ -8,12 +8,13 @@
 
 namespace weft {
 
-Watch dump_tasks_on_signal(Reactor& reactor, int signal) {
-  return on_signal(reactor, signal, [&reactor] {
+Watch dump_tasks_on_signal(Reactor& reactor, int signal, CallPlace where) {
+  const auto dump = [&reactor] {
     const auto tasks = dump_tasks(reactor);
     log(LogLevel::info, "task",
         tasks.empty() ? "No task waits or runs." : "These tasks have not ended:\n" + tasks);
-  });
+  };
+  return on_signal(reactor, signal, dump, where);
 }
 
 }  // namespace weft

@@ -32,12 +32,13 @@ class SignalWatcher final : public Watch::Watcher,
   SignalWatcher(Reactor& reactor, Callback callback)
       : reactor_(reactor), callback_(std::move(callback)) {}
 
-  void begin(int signal) {
+  void begin(int signal, const SourceLocation& where) {
     pipe_.open(0);
     if (!pipe_.take(signal, detail::SignalPipe::Take::anyway)) refuse_taken(signal);
-    watch_ = reactor_.watch(pipe_.descriptor(), Interest::readable, [weak = weak_from_this()] {
+    const auto read = [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->read_all();
-    });
+    };
+    watch_ = reactor_.watch(pipe_.descriptor(), Interest::readable, read, where);
   }
   void cancel() noexcept override {
     watch_.cancel();
@@ -66,7 +67,7 @@ class SignalWatcher final : public Watch::Watcher,
   SignalWatcher(Reactor& reactor, Callback callback)
       : reactor_(reactor), callback_(std::move(callback)) {}
 
-  void begin(int signal) {
+  void begin(int signal, const SourceLocation&) {
     if (signal != SIGINT && signal != SIGTERM && signal != SIGBREAK) {
       throw NotSupportedOnThisPlatform("Windows has no signal " + std::to_string(signal) +
                                        "; watch SIGINT, SIGBREAK or SIGTERM.");
@@ -113,10 +114,10 @@ class SignalWatcher final : public Watch::Watcher,
 
 }  // namespace
 
-Watch on_signal(Reactor& reactor, int signal, Callback callback) {
+Watch on_signal(Reactor& reactor, int signal, Callback callback, CallPlace where) {
   if (!callback) throw InvalidArgument("A signal is watched by a callback; pass one.");
   auto watcher = std::make_shared<SignalWatcher>(reactor, std::move(callback));
-  watcher->begin(signal);
+  watcher->begin(signal, where);
   return Watch(std::move(watcher));
 }
 

@@ -12,6 +12,7 @@ namespace weft {
 /// On Windows there are SIGINT, SIGBREAK and SIGTERM. Lifetime: signals that come after the end of
 /// the reactor are lost, so drop the watch before. Errors: AlreadyWatchedError; InvalidArgument for
 /// what is no signal or cannot be caught; NotSupportedOnThisPlatform; std::system_error.
-[[nodiscard]] Watch on_signal(Reactor& reactor, int signal, Callback callback);
+[[nodiscard]] Watch on_signal(Reactor& reactor, int signal, Callback callback,
+                              CallPlace where = SourceLocation::current());
 
 }  // namespace weft

@@ -243,7 +243,8 @@ Deferred<void> Program::stop_service() {
 void Program::listen_for_reloads() {
 #ifdef SIGHUP
   if (stopping_ || reload_watch_.active()) return;
-  reload_watch_ = on_signal(reactor(), SIGHUP, [this] { reload(); });
+  reload_watch_ = on_signal(
+      reactor(), SIGHUP, [this] { reload(); }, SourceLocation());
 #endif
 }
 

@@ -138,7 +138,7 @@ void Watches::describe(std::vector<PendingWork>& pending) const {
     if (target == nullptr) continue;
     for (const auto interest : {Interest::readable, Interest::writable}) {
       if (const auto* const watcher = target->watcher(interest))
-        pending.push_back(describe_watch(descriptor, interest, watcher->where()));
+        describe_watch(pending, descriptor, interest, watcher->where());
     }
   }
 }

@@ -25,9 +25,14 @@ class FarDescriptors::Watcher final : public Watch::Watcher,
         descriptor_(static_cast<int>(descriptor)),
         callback_(std::move(callback)),
         where_(where) {
-    set_.poller.add(descriptor_, interest == Interest::readable ? EPOLLIN : EPOLLOUT, *this);
+    const auto [place, added] = set_.watched.emplace(descriptor_, &where_);
+    try {
+      set_.poller.add(descriptor_, interest == Interest::readable ? EPOLLIN : EPOLLOUT, *this);
+    } catch (...) {
+      if (added) set_.watched.erase(place);
+      throw;
+    }
     active_ = true;
-    ++set_.watched;
     census().watches.fetch_add(1, std::memory_order_relaxed);
   }
   ~Watcher() override { cancel(); }
@@ -35,7 +40,7 @@ class FarDescriptors::Watcher final : public Watch::Watcher,
   void cancel() noexcept override {
     if (!std::exchange(active_, false)) return;
     set_.poller.remove(descriptor_, *this);
-    --set_.watched;
+    set_.watched.erase(descriptor_);
     census().watches.fetch_sub(1, std::memory_order_relaxed);
   }
   [[nodiscard]] bool active() const noexcept override { return active_; }
@@ -93,7 +98,7 @@ Watch FarDescriptors::watch(Descriptor descriptor, Interest interest, Callback c
 }
 
 void FarDescriptors::wait(Set& set) {
-  if (set.watched == 0 || std::exchange(set.waiting, true)) return;
+  if (set.watched.empty() || std::exchange(set.waiting, true)) return;
   loop_->asio_used();
   set.handle.async_wait(net::posix::stream_descriptor::wait_read,
                         [weak = weak_from_this(), &set](const ErrorCode& error) {

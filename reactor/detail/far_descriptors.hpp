@@ -3,6 +3,7 @@
 
 #if defined(WEFT_BACKEND_SELECT) && defined(__linux__)
 
+#include "../../framework/source_location.hpp"
 #include "../../framework/unique_function.hpp"
 #include "../../framework/watch.hpp"
 #include "../../transports/detail/asio_loop.hpp"
@@ -10,6 +11,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include <map>
 #include <memory>
 
 namespace weft::detail::select {
@@ -28,6 +30,14 @@ class FarDescriptors final : public std::enable_shared_from_this<FarDescriptors>
   /// Errors: AlreadyWatchedError, InvalidArgument.
   [[nodiscard]] Watch watch(Descriptor descriptor, Interest interest, Callback callback,
                             const SourceLocation& where);
+  /// Calls `f(descriptor, interest, where)` for each watch.
+  template <class F>
+  void each(F&& f) const {
+    for (const auto& [descriptor, where] : readable_.watched)
+      f(descriptor, Interest::readable, *where);
+    for (const auto& [descriptor, where] : writable_.watched)
+      f(descriptor, Interest::writable, *where);
+  }
 
  private:
   class Watcher;
@@ -35,7 +45,8 @@ class FarDescriptors final : public std::enable_shared_from_this<FarDescriptors>
     explicit Set(AsioLoop& loop) : handle(loop.io, poller.descriptor()) {}
     Poller poller;
     net::posix::stream_descriptor handle;
-    std::size_t watched = 0;
+    // And where each watch was begun.
+    std::map<Descriptor, const SourceLocation*> watched;
     bool waiting = false;
   };
 

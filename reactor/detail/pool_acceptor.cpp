@@ -32,7 +32,8 @@ PoolAcceptor::~PoolAcceptor() {
 }
 
 void PoolAcceptor::wait() {
-  watch_ = reactor_.watch(listening_.get(), Interest::readable, [this] { ready(); });
+  watch_ = reactor_.watch(
+      listening_.get(), Interest::readable, [this] { ready(); }, SourceLocation());
 }
 
 void PoolAcceptor::ready() {

@@ -147,9 +147,14 @@ void Watches::describe(std::vector<PendingWork>& pending) const {
     if (target == nullptr) continue;
     for (const auto interest : {Interest::readable, Interest::writable}) {
       if (const auto* const where = target->watched(interest))
-        pending.push_back(describe_watch(descriptor, interest, *where));
+        describe_watch(pending, descriptor, interest, *where);
     }
   }
+#if defined(WEFT_BACKEND_SELECT) && defined(__linux__)
+  far_->each([&](Descriptor descriptor, Interest interest, const SourceLocation& where) {
+    describe_watch(pending, descriptor, interest, where);
+  });
+#endif
 }
 
 Watch Watches::watch(Descriptor descriptor, Interest interest, Callback callback,

@@ -16,10 +16,12 @@ namespace weft::detail::WEFT_BACKEND {
 
 class WatchedDescriptor;
 
-[[nodiscard]] inline PendingWork describe_watch(Descriptor descriptor, Interest interest,
-                                                const SourceLocation& where) {
+/// Adds a watch to `pending`, unless it has no place: then it serves something that is listed.
+inline void describe_watch(std::vector<PendingWork>& pending, Descriptor descriptor,
+                           Interest interest, const SourceLocation& where) {
+  if (*where.file_name() == '\0') return;
   const char* const what = interest == Interest::readable ? ", to be read" : ", to be written";
-  return {"watch", "descriptor " + std::to_string(descriptor) + what, where};
+  pending.push_back({"watch", "descriptor " + std::to_string(descriptor) + what, where});
 }
 
 class Watches {

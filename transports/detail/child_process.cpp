@@ -7,6 +7,7 @@
 #include <csignal>
 #include <string>
 #include <system_error>
+#include <typeinfo>
 #include <utility>
 
 namespace weft::detail {
@@ -30,24 +31,31 @@ class ChildProcess::Pipe final : public Protocol {
       : child_(std::move(child)), descriptor_(descriptor) {}
 
   void data_received(BytesView data) override {
-    const ContextSwitch inside(child_->context_);
-    child_->protocol_->child_data_received(descriptor_, data);
+    tell([&](ProcessProtocol& protocol) { protocol.child_data_received(descriptor_, data); });
   }
   void change_transport(std::shared_ptr<Transport> transport) override {
     child_->change_pipe(descriptor_, transport);
     Protocol::change_transport(std::move(transport));
   }
   void pause_writing() override {
-    const ContextSwitch inside(child_->context_);
-    child_->protocol_->pause_writing(descriptor_);
+    tell([this](ProcessProtocol& protocol) { protocol.pause_writing(descriptor_); });
   }
   void resume_writing() override {
-    const ContextSwitch inside(child_->context_);
-    child_->protocol_->resume_writing(descriptor_);
+    tell([this](ProcessProtocol& protocol) { protocol.resume_writing(descriptor_); });
   }
   void connection_lost(const Failure&) override { child_->pipe_lost(descriptor_); }
 
  private:
+  // In the process's context and name. What it throws is the pipe's: its transport ends by it.
+  template <class F>
+  void tell(F&& callback) {
+    std::optional<Failure> thrown;
+    child_->reactor_.turn().enter_in(
+        child_->context_, [&] { callback(*child_->protocol_); },
+        [&](const Failure& failure) { thrown = failure; }, Turn::Subject(child_.get()));
+    if (thrown) thrown->raise();
+  }
+
   std::shared_ptr<ChildProcess> child_;
   int descriptor_;
 };
@@ -65,6 +73,11 @@ ChildProcess::ChildProcess(Reactor& reactor, const ProcessOptions& options)
       native_(reactor, options),
       terminal_size_(options.terminal.value_or(TerminalSize{})),
       on_terminal_(options.terminal.has_value()) {}
+
+const char* ChildProcess::subject_type() const noexcept {
+  const auto* const protocol = protocol_.get();
+  return protocol != nullptr ? typeid(*protocol).name() : nullptr;
+}
 
 ChildProcess::~ChildProcess() {
   kill_and_reap();
@@ -108,7 +121,8 @@ void ChildProcess::begin(std::shared_ptr<ProcessProtocol> protocol) {
       [this](const Failure& failure) {
         log_failure("process", "connection_made for " + program_ + " threw", failure);
         kill();
-      });
+      },
+      Turn::Subject(this));
 }
 
 std::shared_ptr<Process> spawn_child(Reactor& reactor, std::shared_ptr<ProcessProtocol> protocol,
@@ -268,9 +282,12 @@ void ChildProcess::kill_group_and_reap() noexcept {
 template <class F>
 void ChildProcess::call_user(const char* what, F&& callback) noexcept {
   if (protocol_ == nullptr) return;
-  reactor_.turn().enter_in(context_, std::forward<F>(callback), [&](const Failure& failure) {
-    log_failure("process", what + (" for " + program_) + " threw", failure);
-  });
+  reactor_.turn().enter_in(
+      context_, std::forward<F>(callback),
+      [&](const Failure& failure) {
+        log_failure("process", what + (" for " + program_) + " threw", failure);
+      },
+      Turn::Subject(this));
 }
 
 void ChildProcess::exited() {

@@ -39,6 +39,7 @@ class ChildProcess final : public Process,
     if (protocol_ == nullptr) return {};
     return {"process", program_ + ", number " + std::to_string(pid()), where()};
   }
+  [[nodiscard]] const char* subject_type() const noexcept override;
   [[nodiscard]] std::int64_t pid() const noexcept override { return native_.pid(); }
   [[nodiscard]] std::optional<ProcessStatus> status() const noexcept override { return status_; }
   [[nodiscard]] const std::string& program() const noexcept { return program_; }

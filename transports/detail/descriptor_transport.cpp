@@ -133,7 +133,8 @@ Failure DescriptorTransport::failure_from(std::error_code error) const {
 void DescriptorTransport::reading_changed() {
   if (closed_ || end_seen_ || reading_.active() || !reading_wanted()) return;
   try {
-    reading_ = reactor_.watch(in().get(), Interest::readable, [this] { readable(); });
+    reading_ = reactor_.watch(
+        in().get(), Interest::readable, [this] { readable(); }, SourceLocation());
   } catch (...) {
     broken(Failure::current());
   }
@@ -263,7 +264,8 @@ ssize_t DescriptorTransport::send_now(std::span<iovec> pieces) noexcept {
 void DescriptorTransport::send_later(std::span<const BytesView>) {
   send_waits_ = true;
   if (writing_.active()) return;
-  writing_ = reactor_.watch(out().get(), Interest::writable, [this] { writable(); });
+  writing_ = reactor_.watch(
+      out().get(), Interest::writable, [this] { writable(); }, SourceLocation());
 }
 
 void DescriptorTransport::writable() {
@@ -323,7 +325,8 @@ bool DescriptorTransport::wait_for_peers_end() noexcept {
   try {
     ::shutdown(input_.get(), SHUT_WR);
     if (!reading_.active()) {
-      reading_ = reactor_.watch(input_.get(), Interest::readable, [this] { readable(); });
+      reading_ = reactor_.watch(
+          input_.get(), Interest::readable, [this] { readable(); }, SourceLocation());
     }
     // Nobody else need keep it now.
     discard_call_ =

@@ -176,8 +176,9 @@ void DnsChannel::watch(Watch& watch, int descriptor, Interest interest, bool wan
     return;
   }
   const auto everybody_s = Context::suppress();
-  watch = reactor_.watch(descriptor, interest,
-                         [this, descriptor, interest] { ready(descriptor, interest); });
+  watch = reactor_.watch(
+      descriptor, interest, [this, descriptor, interest] { ready(descriptor, interest); },
+      SourceLocation());
 }
 
 void DnsChannel::ready(int descriptor, Interest interest) {

@@ -129,7 +129,8 @@ void NativeProcess::kill_group() noexcept {
 
 void NativeProcess::wait_for_exit(Callback exited) {
   handle_ = above_standard(std::move(handle_));
-  exit_watch_ = reactor_.watch(handle_.get(), Interest::readable, std::move(exited));
+  exit_watch_ =
+      reactor_.watch(handle_.get(), Interest::readable, std::move(exited), SourceLocation());
 }
 
 std::optional<ProcessStatus> NativeProcess::look() const noexcept {

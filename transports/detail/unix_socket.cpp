@@ -67,7 +67,7 @@ void UnixListener::accept_again() noexcept {
   if (watch_.active()) return;
   try {
     watch_ = reactor_.watch(
-        socket_.get(), Interest::readable, [this] { ready(); }, where());
+        socket_.get(), Interest::readable, [this] { ready(); }, SourceLocation());
   } catch (...) {
     rest(std::make_error_code(std::errc::not_enough_memory));
   }

@@ -15,14 +15,16 @@ class WatchedDatagramPort final : public DatagramPort {
   void adopt(OwnedSocket socket) override { owned_ = std::move(socket); }
   void wait_readable() override {
     if (reading_.active()) return;
-    reading_ = reactor_.watch(owned_.get(), Interest::readable, [this] { readable(); });
+    reading_ = reactor_.watch(
+        owned_.get(), Interest::readable, [this] { readable(); }, SourceLocation());
   }
   void stop_reading() noexcept override { reading_.cancel(); }
   void wait_writable() override {
-    writing_ = reactor_.watch(owned_.get(), Interest::writable, [this] {
+    const auto write = [this] {
       writing_.cancel();
       writable();
-    });
+    };
+    writing_ = reactor_.watch(owned_.get(), Interest::writable, write, SourceLocation());
   }
   void close_socket() noexcept override {
     reading_.cancel();
