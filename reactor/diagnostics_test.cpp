@@ -372,7 +372,7 @@ TEST_P(Diagnostics, NameThePortOfASlowFactory) {
     hold_up();
     return server_;
   };
-  const auto line = __LINE__ + 1;
+  [[maybe_unused]] const auto line = __LINE__ + 1;
   port_ = reactor_->listen_tcp(0, factory_from(slow), on_loopback_at({}));
   auto connecting = reactor_->connect_tcp("127.0.0.1", port_.address().port(),
                                           factory_from([this] { return client_; }));
