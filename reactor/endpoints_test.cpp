@@ -134,6 +134,28 @@ TEST_P(Endpoints, ListenOnADescriptorAndLeaveItAsItWas) {
   converse("tcp:127.0.0.1:" + socket.port());
 }
 
+TEST_P(Endpoints, LeaveToAnotherPortOfTheSameSocketWhoComesWhileOneIsPaused) {
+  const ListeningSocket socket;
+  const auto text = "fd:" + std::to_string(socket.descriptor());
+  auto paused = listen_on(text);
+  for (int round = 0; round < 5; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  paused.pause_accepting();
+  for (int round = 0; round < 5; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  const auto other = testing::success_result_of(listen(*reactor_, text, factory_from([&] {
+    EXPECT_EQ(paused.connections(), 0U);
+    return server_;
+  })));
+  converse("tcp:127.0.0.1:" + socket.port());
+  paused.resume_accepting();
+  auto last = other;
+  last.stop();
+  client_ = std::make_shared<AccumulatingProtocol>();
+  server_ = std::make_shared<AccumulatingProtocol>();
+  converse("tcp:127.0.0.1:" + socket.port());
+}
+
 TEST_P(Endpoints, ListenOnADescriptorOfAUnixSocket) {
   const auto name = std::string(1, '\0') + "weft-fd-" + std::to_string(::getpid());
   const auto factory = factory_from([this] { return server_; });
