@@ -1,5 +1,6 @@
 #include "../testing/accumulating_protocol.hpp"
 #include "../testing/conformance/reactor_fixture.hpp"
+#include "../testing/log_capture.hpp"
 #include "make_reactor.hpp"
 
 #include <gtest/gtest.h>
@@ -7,6 +8,10 @@
 #include <chrono>
 #include <memory>
 #include <string>
+
+#ifdef __linux__
+#include "../transports/detail/port_sharing.hpp"
+#endif
 
 namespace weft::testing {
 namespace {
@@ -62,6 +67,34 @@ TEST_P(PausedPorts, CloseWhoCameJustBeforeThePauseWhenTheirReactorEnds) {
   EXPECT_TRUE(client_is_lost());
   EXPECT_FALSE(server_->made());
 }
+
+#ifdef __linux__
+
+// What a ReactorPool has in the reactors that do not accept for themselves.
+class TakingPorts : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(TakingPorts, DoNotTryToListenForThemselvesWhenTheyResume) {
+  const LogCapture log;
+  const auto reactor = make_reactor(GetParam());
+  auto* const sharing = dynamic_cast<weft::detail::PortSharing*>(reactor.get());
+  ASSERT_NE(sharing, nullptr);
+  for (const auto& host :
+       {Address::ipv4({127, 0, 0, 1}, 80), Address::unix_socket("/tmp/socket")}) {
+    const auto port = sharing->taking_port(host, factory_for<AccumulatingProtocol>());
+    port->pause_accepting();
+    port->resume_accepting();
+    for (int round = 0; round < 5; ++round)
+      reactor->run_once(Duration::zero());
+    EXPECT_TRUE(port->accepting());
+    port->stop();
+  }
+  EXPECT_TRUE(log.lines().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Reactors, TakingPorts, ::testing::ValuesIn(reactor_names()),
+                         [](const auto& name) { return name.param; });
+
+#endif
 
 INSTANTIATE_TEST_SUITE_P(Reactors, PausedPorts, ::testing::ValuesIn(reactor_names()),
                          [](const auto& name) { return name.param; });
