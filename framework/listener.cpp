@@ -89,7 +89,7 @@ void Listener::opened(Address address) {
 
 PendingWork Listener::describe() const {
   if (!listening_) return {};
-  return {"port", address_.text(), where()};
+  return {"port", address_.text() + (paused_ ? ", paused" : ""), where()};
 }
 
 void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexcept {
@@ -192,11 +192,11 @@ void Listener::check_drained() noexcept {
 
 // Tells those who wait, outside of every callback.
 void Listener::wake() noexcept {
+  const Turn::Scope scope(*turn());
   if (listening_) {
     if (std::exchange(accepts_soon_, false) && !paused_) accept_again();
     return;
   }
-  const Turn::Scope scope(*turn());
   while (!waiting_for_stop_.empty())
     waiting_for_stop_.leave().callback();
   while (open_.empty() && !waiting_for_drain_.empty())

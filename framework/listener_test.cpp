@@ -30,10 +30,15 @@ class HandListener final : public Listener {
       : Listener(clock, std::move(factory)) {}
   using Listener::accepted;
   using Listener::opened;
+  using Listener::rest;
   int closed = 0;
+  // "hold" and "again", in the order in which it was told.
+  std::string told;
 
  private:
   void close_port() noexcept override { ++closed; }
+  void hold_port() noexcept override { told += "hold "; }
+  void accept_again() noexcept override { told += "again "; }
 };
 
 class NotingFactory final : public Factory {
@@ -137,6 +142,88 @@ TEST_F(ListenerTest, StopsWhenItsLoopEnds) {
   EXPECT_TRUE(protocol_->lost());
 }
 
+// ---- pausing
+
+TEST_F(ListenerTest, HoldsItsPortAtOnceAndAcceptsAgainWhenTheLoopComesRound) {
+  ListeningPort port(listener_);
+  EXPECT_FALSE(port.accepting());
+  listener_->opened(Address::ipv4({127, 0, 0, 1}, 80));
+  EXPECT_TRUE(port.accepting());
+  port.pause_accepting();
+  port.pause_accepting();
+  EXPECT_EQ(listener_->told, "hold ");
+  EXPECT_FALSE(port.accepting());
+  EXPECT_TRUE(port.listening());
+  EXPECT_EQ(listener_->describe().subject, "127.0.0.1:80, paused");
+  port.resume_accepting();
+  port.resume_accepting();
+  EXPECT_TRUE(port.accepting());
+  EXPECT_EQ(listener_->told, "hold ");
+  clock_->settle();
+  EXPECT_EQ(listener_->told, "hold again ");
+  EXPECT_EQ(listener_->describe().subject, "127.0.0.1:80");
+}
+
+TEST_F(ListenerTest, DoesWhatItWasToldLastBeforeTheLoopComesRound) {
+  listener_->opened(Address());
+  listener_->resume_accepting();
+  clock_->settle();
+  EXPECT_EQ(listener_->told, "");
+  listener_->pause_accepting();
+  listener_->resume_accepting();
+  listener_->pause_accepting();
+  clock_->settle();
+  EXPECT_EQ(listener_->told, "hold hold ");
+  listener_->resume_accepting();
+  listener_->pause_accepting();
+  listener_->resume_accepting();
+  clock_->settle();
+  EXPECT_EQ(listener_->told, "hold hold hold again ");
+}
+
+TEST_F(ListenerTest, DoesNotEndAPauseOfTheUserWhenItHasRested) {
+  const testing::LogCapture log;
+  listener_->opened(Address());
+  listener_->rest(std::make_error_code(std::errc::too_many_files_open));
+  clock_->advance(50ms);
+  listener_->pause_accepting();
+  clock_->advance(1s);
+  EXPECT_EQ(listener_->told, "hold ");
+  listener_->rest(std::make_error_code(std::errc::too_many_files_open));
+  clock_->advance(1s);
+  EXPECT_EQ(listener_->told, "hold ");
+  listener_->resume_accepting();
+  clock_->settle();
+  EXPECT_EQ(listener_->told, "hold again ");
+  listener_->rest(std::make_error_code(std::errc::too_many_files_open));
+  clock_->advance(100ms);
+  EXPECT_EQ(listener_->told, "hold again again ");
+  EXPECT_EQ(log.lines().size(), 1U);
+}
+
+TEST_F(ListenerTest, NeitherHoldsNorAcceptsOnceItHasStopped) {
+  listener_->opened(Address());
+  listener_->pause_accepting();
+  listener_->resume_accepting();
+  listener_->stop();
+  listener_->pause_accepting();
+  listener_->resume_accepting();
+  clock_->settle();
+  EXPECT_EQ(listener_->told, "hold ");
+  EXPECT_FALSE(listener_->accepting());
+  EXPECT_EQ(listener_->closed, 1);
+}
+
+TEST_F(ListenerTest, StopsWhenItsLoopEndsWhileItIsPaused) {
+  listener_->opened(Address());
+  listener_->pause_accepting();
+  clock_.reset();
+  listener_->resume_accepting();
+  EXPECT_EQ(listener_->told, "hold ");
+  EXPECT_EQ(listener_->closed, 1);
+  EXPECT_EQ(factory_->order, "start stop ");
+}
+
 TEST_F(ListenerTest, RefusesToListenForNobody) {
   EXPECT_THROW(HandListener(*clock_, nullptr), InvalidArgument);
 }
@@ -146,6 +233,9 @@ TEST(ListeningPort, ThatIsEmptyIsStoppedAndDrained) {
   EXPECT_FALSE(port.listening());
   EXPECT_EQ(port.connections(), 0U);
   EXPECT_EQ(port.address(), Address());
+  port.pause_accepting();
+  port.resume_accepting();
+  EXPECT_FALSE(port.accepting());
   port.stop();
   EXPECT_TRUE(port.stopped().ready());
   EXPECT_TRUE(port.drained().ready());

@@ -51,6 +51,8 @@ class StreamListener::Queue final : public Factory, public std::enable_shared_fr
   std::shared_ptr<Protocol> build_protocol(const Address& peer) override;
   void stop_factory() override { close(); }
 
+  /// The port that is held while nobody has room for another connection.
+  void hold_when_full(ListeningPort port);
   Deferred<StreamPtr> accept(SourceLocation where);
   void arrived(std::shared_ptr<Stream> stream);
   void close();
@@ -61,10 +63,17 @@ class StreamListener::Queue final : public Factory, public std::enable_shared_fr
  private:
   class Accepted;
   void sweep();
+  void hold_or_let_go();
+  [[nodiscard]] bool full() const noexcept {
+    return acceptors_.empty() && waiting_.size() >= max_backlog_;
+  }
 
   std::size_t max_backlog_;
   std::size_t refused_ = 0;
   bool closed_ = false;
+  // It knows of this factory: let go of when either closes.
+  ListeningPort port_;
+  bool holds_port_ = false;
   std::deque<std::shared_ptr<Stream>> waiting_;
   std::vector<Promise<StreamPtr>> acceptors_;
 };
@@ -84,7 +93,8 @@ class StreamListener::Queue::Accepted final : public Stream {
 std::shared_ptr<Protocol> StreamListener::Queue::build_protocol(const Address& peer) {
   sweep();
   if (closed_) return nullptr;
-  if (acceptors_.empty() && waiting_.size() >= max_backlog_) {
+  if (full()) {
+    hold_or_let_go();
     if (refused_++ == 0) {
       log(LogLevel::warning, "streams",
           "The connection of " + peer.text() + " was refused, since " +
@@ -94,6 +104,26 @@ std::shared_ptr<Protocol> StreamListener::Queue::build_protocol(const Address& p
     return nullptr;
   }
   return std::make_shared<Accepted>(shared_from_this());
+}
+
+void StreamListener::Queue::hold_when_full(ListeningPort port) {
+  if (std::exchange(holds_port_, false)) port_.resume_accepting();
+  if (closed_) return;
+  port_ = std::move(port);
+  hold_or_let_go();
+}
+
+// It is let go of when half of the backlog is free again, so that accepting one by one does not
+// change each time what the loop waits for. Who has paused the port besides is not overruled.
+void StreamListener::Queue::hold_or_let_go() {
+  if (!holds_port_) {
+    if (!full() || !port_.accepting()) return;
+    holds_port_ = true;
+    port_.pause_accepting();
+  } else if (!full() && waiting_.size() <= max_backlog_ / 2) {
+    holds_port_ = false;
+    port_.resume_accepting();
+  }
 }
 
 // Those who are gone, on both sides, stand in nobody's way.
@@ -108,11 +138,14 @@ void StreamListener::Queue::arrived(std::shared_ptr<Stream> stream) {
   sweep();
   if (acceptors_.empty()) {
     waiting_.push_back(std::move(stream));
-    return;
+    return hold_or_let_go();
   }
+  const auto self = shared_from_this();
   auto first = std::move(acceptors_.front());
   acceptors_.erase(acceptors_.begin());
+  // Who accepts in a loop asks for the next one in here.
   first.callback(in_hand(std::move(stream)));
+  hold_or_let_go();
 }
 
 Deferred<StreamPtr> StreamListener::Queue::accept(SourceLocation where) {
@@ -120,14 +153,18 @@ Deferred<StreamPtr> StreamListener::Queue::accept(SourceLocation where) {
   if (!waiting_.empty()) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
+    hold_or_let_go();
     return succeed(in_hand(std::move(next)));
   }
   if (closed_) return fail<StreamPtr>(Failure(closed_error()));
-  return acceptors_.emplace_back(Callback(), where).deferred();
+  auto next = acceptors_.emplace_back(Callback(), where).deferred();
+  hold_or_let_go();
+  return next;
 }
 
 void StreamListener::Queue::close() {
   if (std::exchange(closed_, true)) return;
+  port_ = ListeningPort();
   sweep();
   const auto self = shared_from_this();
   for (const auto& stream : std::exchange(waiting_, {}))
@@ -154,6 +191,11 @@ StreamListener& StreamListener::operator=(StreamListener&& other) noexcept {
 
 std::shared_ptr<Factory> StreamListener::factory() const {
   return queue_;
+}
+
+void StreamListener::set_port(ListeningPort port) {
+  port_ = std::move(port);
+  if (queue_ != nullptr) queue_->hold_when_full(port_);
 }
 
 Deferred<StreamPtr> StreamListener::accept(SourceLocation where) {

@@ -31,7 +31,8 @@ using StreamPtr = std::shared_ptr<Stream>;
 /// Lifetime: destroying it closes it. One that was moved away is closed, and has no factory.
 class StreamListener {
  public:
-  /// As many connections may wait to be accepted; a peer that comes then is refused, and counted.
+  /// As many connections may wait to be accepted; the port is paused then. A peer that comes all
+  /// the same is refused, and counted.
   static constexpr std::size_t default_max_backlog = 128;
 
   explicit StreamListener(std::size_t max_backlog = default_max_backlog);
@@ -41,8 +42,9 @@ class StreamListener {
 
   /// What builds its streams, for a `listen_...` of a reactor, an endpoint or a test.
   [[nodiscard]] std::shared_ptr<Factory> factory() const;
-  /// The port that `close` stops.
-  void set_port(ListeningPort port) { port_ = std::move(port); }
+  /// The port that `close` stops, and that is paused while the backlog is full: until half of it is
+  /// free. Without one, and while TLS shakes hands, peers come all the same.
+  void set_port(ListeningPort port);
   [[nodiscard]] const ListeningPort& port() const noexcept { return port_; }
 
   /// The next connection. Several may wait; cancelling or dropping one loses no connection. Fails

@@ -196,8 +196,111 @@ TEST_F(StreamPorts, KeepTheOrderOfThoseWhoComeAndOfThoseWhoWait) {
   static_cast<void>(success_result_of(std::move(b)));
 }
 
-TEST_F(StreamPorts, RefuseWhoComesWhenTheBacklogIsFullAndForgetWhoIsGone) {
+TEST_F(StreamPorts, PauseTheirPortWhileTheBacklogIsFullAndRefuseNobody) {
   auto listener = listen(2);
+  std::vector<StreamPtr> clients;
+  for (const auto* const name : {"a", "b", "c", "d"}) {
+    clients.push_back(opened());
+    success_result_of(clients.back()->write(name));
+  }
+  EXPECT_EQ(listener.backlog(), 2U);
+  EXPECT_FALSE(listener.port().accepting());
+  for (const auto* const name : {"a", "b", "c", "d"}) {
+    auto accepting = listener.accept();
+    reactor_.settle();
+    const auto stream = success_result_of(std::move(accepting));
+    EXPECT_EQ(success_result_of(stream->read_some()), name);
+  }
+  EXPECT_TRUE(listener.port().accepting());
+  EXPECT_EQ(listener.refused(), 0U);
+  EXPECT_TRUE(log_.lines().empty());
+}
+
+TEST_F(StreamPorts, LetGoOfTheirPortWhenHalfOfTheBacklogIsFree) {
+  auto listener = listen(4);
+  std::vector<StreamPtr> clients;
+  for (int i = 0; i < 5; ++i)
+    clients.push_back(opened());
+  for (const bool accepting : {false, true}) {
+    EXPECT_NE(success_result_of(listener.accept()), nullptr);
+    EXPECT_EQ(listener.port().accepting(), accepting);
+  }
+  EXPECT_EQ(listener.backlog(), 2U);
+  reactor_.settle();
+  EXPECT_EQ(listener.backlog(), 3U);
+  EXPECT_TRUE(listener.port().accepting());
+}
+
+TEST_F(StreamPorts, WithoutABacklogLetNobodyComeUnlessSomebodyAccepts) {
+  auto listener = listen(0);
+  EXPECT_FALSE(listener.port().accepting());
+  const auto one = opened();
+  const auto two = opened();
+  for (int i = 0; i < 2; ++i) {
+    auto accepting = listener.accept();
+    EXPECT_TRUE(has_no_result(accepting));
+    reactor_.settle();
+    EXPECT_NE(success_result_of(std::move(accepting)), nullptr);
+    EXPECT_FALSE(listener.port().accepting());
+  }
+  EXPECT_EQ(listener.refused(), 0U);
+}
+
+TEST_F(StreamPorts, LetGoOfTheirPortForWhoAcceptsWhenAllWhoWaitedAreGone) {
+  auto listener = listen(2);
+  for (int i = 0; i < 2; ++i)
+    opened()->abort();
+  reactor_.settle();
+  EXPECT_FALSE(listener.port().accepting());
+  const auto client = opened();
+  auto accepting = listener.accept();
+  EXPECT_TRUE(has_no_result(accepting));
+  reactor_.settle();
+  EXPECT_NE(success_result_of(std::move(accepting)), nullptr);
+}
+
+TEST_F(StreamPorts, AbortWhoWaitsForAPausedPortWhenTheListenerCloses) {
+  auto listener = std::make_optional(listen(1));
+  const auto one = opened();
+  const auto two = opened();
+  auto first = one->read_some();
+  auto second = two->read_some();
+  listener.reset();
+  reactor_.settle();
+  static_cast<void>(failure_result_of<ConnectionLost>(std::move(first)));
+  static_cast<void>(failure_result_of<ConnectionLost>(std::move(second)));
+}
+
+TEST_F(StreamPorts, LeaveAPortPausedThatSomebodyElseHasPaused) {
+  auto listener = listen(1);
+  auto port_handle = listener.port();
+  port_handle.pause_accepting();
+  auto accepting = listener.accept();
+  const auto client = opened();
+  reactor_.settle();
+  EXPECT_TRUE(has_no_result(accepting));
+  EXPECT_FALSE(port_handle.accepting());
+  port_handle.resume_accepting();
+  reactor_.settle();
+  EXPECT_NE(success_result_of(std::move(accepting)), nullptr);
+}
+
+TEST_F(StreamPorts, PauseAPortThatIsNamedLateAndLetGoOfTheOneBefore) {
+  StreamListener listener(1);
+  auto before = reactor_.listen_tcp(port, listener.factory());
+  const auto one = opened();
+  listener.set_port(before);
+  EXPECT_FALSE(before.accepting());
+  const auto after = reactor_.listen_tcp(port + 1, listener.factory());
+  listener.set_port(after);
+  EXPECT_TRUE(before.accepting());
+  EXPECT_FALSE(after.accepting());
+  before.stop();
+}
+
+TEST_F(StreamPorts, RefuseWhoComesAllTheSameWhenTheBacklogIsFullAndForgetWhoIsGone) {
+  StreamListener listener(2);
+  auto without_handle = reactor_.listen_tcp(port, listener.factory());
   auto one = opened();
   const auto two = opened();
   const auto three = opened();

@@ -134,6 +134,28 @@ TEST_P(Endpoints, ListenOnADescriptorAndLeaveItAsItWas) {
   converse("tcp:127.0.0.1:" + socket.port());
 }
 
+TEST_P(Endpoints, LeaveToAnotherPortOfTheSameSocketWhoComesWhileOneIsPaused) {
+  const ListeningSocket socket;
+  const auto text = "fd:" + std::to_string(socket.descriptor());
+  auto paused = listen_on(text);
+  for (int round = 0; round < 5; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  paused.pause_accepting();
+  for (int round = 0; round < 5; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  const auto other = testing::success_result_of(listen(*reactor_, text, factory_from([&] {
+    EXPECT_EQ(paused.connections(), 0U);
+    return server_;
+  })));
+  converse("tcp:127.0.0.1:" + socket.port());
+  paused.resume_accepting();
+  auto last = other;
+  last.stop();
+  client_ = std::make_shared<AccumulatingProtocol>();
+  server_ = std::make_shared<AccumulatingProtocol>();
+  converse("tcp:127.0.0.1:" + socket.port());
+}
+
 TEST_P(Endpoints, ListenOnADescriptorOfAUnixSocket) {
   const auto name = std::string(1, '\0') + "weft-fd-" + std::to_string(::getpid());
   const auto factory = factory_from([this] { return server_; });
@@ -301,7 +323,8 @@ TEST_P(Endpoints, PointAtTheBadPartOfTheirString) {
 // ---- what is passed to a program
 
 // In a child: listens on `endpoint`, answers one connection, and ends with its status.
-[[noreturn]] void serve_one(const std::string& reactor_name, const std::string& endpoint) {
+[[noreturn]] void serve_one(const std::string& reactor_name, const std::string& endpoint,
+                            bool pauses_first = false) {
   int status = 1;
   {
     const auto reactor = make_reactor(reactor_name);
@@ -310,6 +333,14 @@ TEST_P(Endpoints, PointAtTheBadPartOfTheirString) {
     protocol->on_lost = [&](auto&) { reactor->stop(); };
     auto port = listen(*reactor, endpoint, factory_from([&] { return protocol; }));
     if (port.ready() && protocol->events.empty()) {
+      auto handle = testing::success_result_of(std::move(port));
+      if (pauses_first) {
+        handle.pause_accepting();
+        for (int round = 0; round < 5; ++round)
+          reactor->run_once(std::chrono::milliseconds(1));
+        if (protocol->made()) ::_exit(3);
+        handle.resume_accepting();
+      }
       reactor->run();
       status = protocol->lost_with<ConnectionDone>() ? 0 : 2;
     }
@@ -382,21 +413,23 @@ TEST_P(Endpoints, ListenOnWhatSystemdPassesByNameAndByIndex) {
   }
 }
 
-TEST_P(Endpoints, TalkOverStandardInputAndOutput) {
-  int ends[2] = {};
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-  const auto child = ::fork();
-  if (child == 0) {
-    ::dup2(ends[1], STDIN_FILENO);
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::close(ends[0]);
+TEST_P(Endpoints, TalkOverStandardInputAndOutputAsSoonAsTheyMay) {
+  for (const bool pauses_first : {false, true}) {
+    int ends[2] = {};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    const auto child = ::fork();
+    if (child == 0) {
+      ::dup2(ends[1], STDIN_FILENO);
+      ::dup2(ends[1], STDOUT_FILENO);
+      ::close(ends[0]);
+      ::close(ends[1]);
+      serve_one(GetParam(), "stdio:", pauses_first);
+    }
     ::close(ends[1]);
-    serve_one(GetParam(), "stdio:");
+    EXPECT_EQ(echoed(ends[0], "hello"), "hello");
+    ::close(ends[0]);
+    expect_success(child);
   }
-  ::close(ends[1]);
-  EXPECT_EQ(echoed(ends[0], "hello"), "hello");
-  ::close(ends[0]);
-  expect_success(child);
 }
 
 // In a child, which has none of the one descriptor: 0 when that is said at once.

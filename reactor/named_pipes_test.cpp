@@ -174,6 +174,47 @@ TEST_F(NamedPipes, LoseNobodyWhenAClientIsGoneBeforeItIsTaken) {
   EXPECT_TRUE(spin_until([&] { return servers_.back()->data == "still here"; }));
 }
 
+TEST_F(NamedPipes, AcceptNobodyWhileTheirPortIsPausedAndThenAll) {
+  auto port = listen_pipe(*reactor_, name_, servers());
+  port.pause_accepting();
+  const auto connecting = connect();
+  ASSERT_TRUE(spin_until([&] { return connecting.ready() && client_->made(); }));
+  client_->way().write("first");
+  const auto second = std::make_shared<AccumulatingProtocol>();
+  const auto waiting = connect_pipe(*reactor_, name_, factory_from([&] { return second; }));
+  for (int round = 0; round < 10; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  EXPECT_TRUE(servers_.empty());
+  port.resume_accepting();
+  ASSERT_TRUE(spin_until([&] { return waiting.ready() && servers_.size() == 2; }));
+  EXPECT_TRUE(spin_until([&] { return servers_[0]->data == "first"; }));
+}
+
+TEST_F(NamedPipes, CloseWhoWaitsWhenAPausedPortStops) {
+  auto port = listen_pipe(*reactor_, name_, servers());
+  port.pause_accepting();
+  const auto connecting = connect();
+  ASSERT_TRUE(spin_until([&] { return connecting.ready() && client_->made(); }));
+  port.stop();
+  port.resume_accepting();
+  EXPECT_TRUE(spin_until([&] { return client_->lost(); }));
+  EXPECT_TRUE(servers_.empty());
+}
+
+TEST_F(NamedPipes, KeepTheirNameWhenAClientIsGoneBeforeAPausedPortTakesIt) {
+  auto port = listen_pipe(*reactor_, name_, servers());
+  port.pause_accepting();
+  pipe_client(name_).close();
+  const auto connecting = connect();
+  for (int round = 0; round < 10; ++round)
+    reactor_->run_once(std::chrono::milliseconds(1));
+  EXPECT_TRUE(servers_.empty());
+  port.resume_accepting();
+  ASSERT_TRUE(spin_until([&] { return connecting.ready() && port.connections() == 1; }));
+  client_->way().write("still here");
+  EXPECT_TRUE(spin_until([&] { return servers_.back()->data == "still here"; }));
+}
+
 TEST_F(NamedPipes, KeepTheirConnectionsWhenThePortStops) {
   auto port = listen_pipe(*reactor_, name_, servers());
   const auto connecting = connect();

@@ -89,6 +89,35 @@ TEST_P(StreamsOn, AreAcceptedAndAnswerWhoHasHalfClosed) {
   success_result_of(std::move(serving));
 }
 
+TEST_P(StreamsOn, AreAllAcceptedHoweverManyComeAtOnceAndHoweverFewMayWait) {
+  for (const std::size_t max_backlog : {0U, 1U, 5U}) {
+    auto listener = listen_streams(*reactor_, 0, testing::on_loopback(), max_backlog);
+    const auto port = listener.port().address().port();
+    const auto serve_all = [&](int count) -> Task<void> {
+      for (; count > 0; --count) {
+        const auto stream = co_await listener.accept();
+        co_await echo(*stream);
+      }
+    };
+    const auto talk = [&](int number) -> Task<void> {
+      const auto stream = co_await open_stream(*reactor_, "127.0.0.1", port);
+      co_await stream->write(std::to_string(number));
+      stream->lose_write_connection();
+      EXPECT_EQ(co_await stream->read_all(), std::to_string(number));
+    };
+    const auto everybody = [&]() -> Task<void> {
+      co_await with_task_group([&](TaskGroup& group) -> Task<void> {
+        for (int number = 0; number < 20; ++number)
+          group.start(talk(number));
+        co_await serve_all(20);
+      });
+    };
+    run(everybody());
+    EXPECT_EQ(listener.refused(), 0U);
+  }
+  EXPECT_TRUE(log_.lines().empty());
+}
+
 TEST_P(StreamsOn, ReadNoLongerThanTheyAreGiven) {
   const auto port = serve(echo);
   const auto talk = [&]() -> Task<std::string> {

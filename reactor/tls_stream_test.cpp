@@ -1,7 +1,8 @@
 #include "../framework/coroutines/task_group.hpp"
-#include "../protocols/stream.hpp"
+#include "../protocols/stream_listener.hpp"
 #include "../testing/io_pump.hpp"
 #include "../testing/log_capture.hpp"
+#include "../testing/memory_reactor.hpp"
 #include "../testing/results.hpp"
 #include "../transports/tls.hpp"
 #include "../transports/tls_contexts_test.hpp"
@@ -10,6 +11,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -88,6 +91,39 @@ TEST_F(TlsStream, GoesOnBehindTheHandshakeWhereThePeerWasHeldBackBefore) {
   pump.flush();
   success_result_of(std::move(talked));
   EXPECT_EQ(success_result_of(std::move(served)), "secret");
+}
+
+TEST_F(TlsStream, IsRefusedOnlyToWhoShookHandsWhileTheBacklogBecameFull) {
+  testing::MemoryReactor reactor;
+  auto listener = listen_streams(
+      [&](std::shared_ptr<Factory> factory) {
+        return reactor.listen_tcp(443, tls_server(server_context_, std::move(factory)));
+      },
+      1);
+  std::vector<std::shared_ptr<Stream>> clients;
+  const auto connect = [&] {
+    clients.push_back(std::make_shared<Stream>());
+    TlsTarget target("localhost", 443);
+    target.server_name = test_server_name;
+    return connect_tls(reactor, target, client_context_,
+                       factory_from([stream = clients.back()] { return stream; }));
+  };
+  std::vector<Deferred<std::shared_ptr<Protocol>>> connecting;
+  for (int i = 0; i < 3; ++i)
+    connecting.push_back(connect());
+  reactor.settle();
+  EXPECT_EQ(listener.backlog(), 1U);
+  EXPECT_EQ(listener.refused(), 2U);
+  EXPECT_FALSE(listener.port().accepting());
+  connecting.push_back(connect());
+  reactor.settle();
+  EXPECT_TRUE(testing::has_no_result(connecting.back()));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_NE(success_result_of(listener.accept()), nullptr);
+    reactor.settle();
+  }
+  EXPECT_TRUE(connecting.back().ready());
+  EXPECT_EQ(listener.refused(), 2U);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -36,6 +37,10 @@ class UnixSocket : public ::testing::TestWithParam<std::string> {
   }
   bool spin_until(const std::function<bool()>& condition) {
     return testing::spin_reactor_until(*reactor_, condition);
+  }
+  void spin() {
+    for (int round = 0; round < 10; ++round)
+      reactor_->run_once(std::chrono::milliseconds(1));
   }
   // A socket of somebody's who does not use weft.
   [[nodiscard]] int bind_by_hand() const {
@@ -193,6 +198,46 @@ TEST_P(UnixSocket, StopsConnectingWhenCancelled) {
   connecting.cancel();
   ASSERT_TRUE(connecting.ready());
   testing::failure_result_of<ConnectingCancelled>(std::move(connecting));
+}
+
+TEST_P(UnixSocket, MayBePausedBeforeAnybodyComesAndInTheMiddleOfThoseWhoWait) {
+  std::vector<std::shared_ptr<AccumulatingProtocol>> guests;
+  ListeningPort port;
+  port = reactor_->listen_unix(path(), factory_from([&] {
+                                 guests.push_back(std::make_shared<AccumulatingProtocol>());
+                                 if (guests.size() == 2) port.pause_accepting();
+                                 return guests.back();
+                               }));
+  port.pause_accepting();
+  std::vector<std::shared_ptr<AccumulatingProtocol>> clients;
+  for (const auto* const name : {"a", "b", "c"}) {
+    clients.push_back(std::make_shared<AccumulatingProtocol>());
+    const auto connecting =
+        reactor_->connect_unix(path(), factory_from([&] { return clients.back(); }));
+    ASSERT_TRUE(spin_until([&] { return connecting.ready() && clients.back()->made(); }));
+    clients.back()->way().write(name);
+  }
+  spin();
+  EXPECT_TRUE(guests.empty());
+  port.resume_accepting();
+  ASSERT_TRUE(spin_until(
+      [&] { return guests.size() == 2 && guests[0]->data == "a" && guests[1]->data == "b"; }));
+  spin();
+  EXPECT_EQ(guests.size(), 2U);
+  port.resume_accepting();
+  ASSERT_TRUE(spin_until([&] { return guests.size() == 3 && guests[2]->data == "c"; }));
+  port.stop();
+}
+
+TEST_P(UnixSocket, ClosesWhoWaitsWhenItStopsWhilePaused) {
+  auto port = listen();
+  port.pause_accepting();
+  const auto connecting = connect(path());
+  ASSERT_TRUE(spin_until([&] { return connecting.ready() && client_->made(); }));
+  port.stop();
+  port.resume_accepting();
+  EXPECT_TRUE(spin_until([&] { return client_->lost(); }));
+  EXPECT_FALSE(server_->made());
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, UnixSocket, ::testing::ValuesIn(reactor_names()),

@@ -64,10 +64,11 @@ class MemoryReactor::Port final : public Listener {
 
   void open(const Address& address) { opened(address); }
   [[nodiscard]] bool shares_its_port() const noexcept { return options_.reuse_port; }
-  [[nodiscard]] bool paused() const noexcept { return listening() && !accepting(); }
   void accept(const std::shared_ptr<StreamTransport>& transport) {
-    if (paused()) return waiting_.push_back(transport);
-    listening() ? accepted(transport) : transport->abort_connection();
+    if (!listening()) return transport->abort_connection();
+    // Nobody overtakes who came while it was paused.
+    if (!accepting() || !waiting_.empty()) return waiting_.push_back(transport);
+    take(transport);
   }
 
  private:
@@ -80,8 +81,13 @@ class MemoryReactor::Port final : public Listener {
     while (accepting() && !waiting_.empty()) {
       const auto next = std::move(waiting_.front());
       waiting_.pop_front();
-      accepted(next);
+      take(next);
     }
+  }
+  void take(const std::shared_ptr<StreamTransport>& transport) {
+    accepted(transport);
+    if (const auto end = std::dynamic_pointer_cast<MemoryTransport>(transport))
+      reactor_.ends_.push_back(end);
   }
 
   MemoryReactor& reactor_;
@@ -392,17 +398,9 @@ bool MemoryReactor::make_ready(Descriptor descriptor, Interest interest) {
 // ---- the loop
 
 bool MemoryReactor::deliver() {
-  bool moved = datagrams_.move();
-  for (const auto& each : std::exchange(backlog_, {})) {
-    const auto& [port, end] = each;
-    if (port->paused()) {
-      backlog_.push_back(each);
-      continue;
-    }
+  bool moved = datagrams_.move() || !backlog_.empty();
+  for (const auto& [port, end] : std::exchange(backlog_, {}))
     port->accept(end);
-    ends_.push_back(end);
-    moved = true;
-  }
   // Callbacks may add to the list.
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     const auto end = ends_[i].lock();

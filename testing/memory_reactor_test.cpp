@@ -70,6 +70,26 @@ TEST_F(MemoryReactorTest, LetsTheTestPlayThePeerOfAServer) {
   EXPECT_THROW(static_cast<void>(reactor_.connect_to(81)), ConnectionRefused);
 }
 
+TEST_F(MemoryReactorTest, KeepsWhoComesToAPausedPortInOrder) {
+  std::vector<std::uint16_t> order;
+  auto port = reactor_.listen_tcp(80, factory_from([&](const Address& peer) {
+                                    order.push_back(peer.port());
+                                    return std::make_shared<Echo>();
+                                  }));
+  port.pause_accepting();
+  const auto first = reactor_.connect_to(80, Address::ipv4({192, 0, 2, 1}, 1));
+  const auto second = reactor_.connect_to(80, Address::ipv4({192, 0, 2, 1}, 2));
+  EXPECT_TRUE(order.empty());
+  port.resume_accepting();
+  const auto third = reactor_.connect_to(80, Address::ipv4({192, 0, 2, 1}, 3));
+  EXPECT_EQ(order, (std::vector<std::uint16_t>{1, 2, 3}));
+  port.pause_accepting();
+  const auto fourth = reactor_.connect_to(80);
+  port.stop();
+  EXPECT_TRUE(fourth->aborted());
+  EXPECT_TRUE(third->connected());
+}
+
 TEST_F(MemoryReactorTest, LetsTheTestPlayTheServerOfAClient) {
   reactor_.set_connects(MemoryReactor::Connects::by_hand);
   client_->on_made = [](AccumulatingProtocol& self) { self.way().write("GET"); };

@@ -30,8 +30,8 @@ ProcessPool::~ProcessPool() {
   core_->abandon();
 }
 
-Deferred<void> ProcessPool::stop(Duration deadline) {
-  return core_->stop(deadline);
+Deferred<void> ProcessPool::stop(Duration deadline, SourceLocation where) {
+  return core_->stop(deadline, where);
 }
 
 ProcessPoolStats ProcessPool::stats() const {
@@ -43,8 +43,9 @@ const CallOptions& ProcessPool::call_options() const noexcept {
 }
 
 Deferred<std::string> ProcessPool::call_packed(const std::string& function, std::string arguments,
-                                               const CallOptions& options) {
-  return core_->call(function, std::move(arguments), options);
+                                               const CallOptions& options,
+                                               const SourceLocation& where) {
+  return core_->call(function, std::move(arguments), options, where);
 }
 
 #else
@@ -62,7 +63,7 @@ ProcessPool::ProcessPool(Reactor&, ProcessPoolOptions) {
   refuse();
 }
 ProcessPool::~ProcessPool() = default;
-Deferred<void> ProcessPool::stop(Duration) {
+Deferred<void> ProcessPool::stop(Duration, SourceLocation) {
   refuse();
 }
 ProcessPoolStats ProcessPool::stats() const {
@@ -72,8 +73,8 @@ const CallOptions& ProcessPool::call_options() const noexcept {
   static const CallOptions none;
   return none;
 }
-Deferred<std::string> ProcessPool::call_packed(const std::string&, std::string,
-                                               const CallOptions&) {
+Deferred<std::string> ProcessPool::call_packed(const std::string&, std::string, const CallOptions&,
+                                               const SourceLocation&) {
   refuse();
 }
 

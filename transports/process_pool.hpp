@@ -5,6 +5,7 @@
 #include "../framework/deferred.hpp"
 #include "../framework/process.hpp"
 #include "../framework/reactor.hpp"
+#include "../framework/source_location.hpp"
 #include "../framework/thread_pool.hpp"
 #include "worker_function.hpp"
 
@@ -17,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -135,13 +137,29 @@ struct ProcessPoolStats {
 };
 
 namespace detail {
+
 class ProcessPoolCore;
-}
+
+/// The first argument of a call, with the place of that: behind all of them there is no room for
+/// it.
+template <class T>
+struct CallArgument {
+  template <class Given>
+  requires std::convertible_to<Given&&, T> CallArgument(
+      Given&& given, SourceLocation called_at = SourceLocation::current())
+      : value(static_cast<T>(std::forward<Given>(given))), where(called_at) {}
+
+  T value;
+  SourceLocation where;
+};
+
+}  // namespace detail
 
 /// Runs registered functions in worker processes: this program, started again, whose `main` begins
 /// with `run_worker`. Calls begin in the order in which they were made. A worker that dies is
-/// replaced. Lifetime: the pool stops with its reactor; destroying it kills the workers, and fails
-/// the calls with NotRunningError.
+/// replaced; one that ended young, without ever being given a call, after a pause that grows to ten
+/// seconds, unless a call needs one before. Lifetime: the pool stops with its reactor; destroying
+/// it kills the workers, and fails the calls with NotRunningError.
 class ProcessPool {
  public:
   /// Errors: InvalidArgument; NestedProcessPool in a worker; NotSupportedOnThisPlatform.
@@ -155,49 +173,72 @@ class ProcessPool {
   /// what the function threw; WorkerLost; WorkerOutOfMemory; TimeoutError; QueueFull;
   /// WorkerMessageTooLong; UnknownWorkerFunction; WorkerStartError; ProtocolError when a worker
   /// does not speak like one; NotRunningError when the pool stops.
-  template <class R, class... Args, class... Given>
-  requires(sizeof...(Args) == sizeof...(Given) &&
-           (std::convertible_to<Given&&, Args> &&
-            ...)) Deferred<R> call(const WorkerFunction<R(Args...)>& function, Given&&... args) {
-    return call(call_options(), function, std::forward<Given>(args)...);
+  template <class R, class First, class... Rest>
+  Deferred<R> call(const WorkerFunction<R(First, Rest...)>& function,
+                   std::type_identity_t<detail::CallArgument<First>> first,
+                   std::type_identity_t<Rest>... rest) {
+    return call(call_options(), function, std::move(first), std::forward<Rest>(rest)...);
+  }
+  template <class R>
+  Deferred<R> call(const WorkerFunction<R()>& function,
+                   SourceLocation where = SourceLocation::current()) {
+    return call(call_options(), function, where);
   }
   /// The same with limits of its own.
-  template <class R, class... Args, class... Given>
-  requires(sizeof...(Args) == sizeof...(Given) &&
-           (std::convertible_to<Given&&, Args> &&
-            ...)) Deferred<R> call(const CallOptions& options,
-                                   const WorkerFunction<R(Args...)>& function, Given&&... args) {
-    try {
-      return call_packed(function.name(),
-                         detail::pack(std::tuple<Args...>(std::forward<Given>(args)...)), options)
-          .add_callback([](const std::string& packed) -> R {
-            if constexpr (!std::is_void_v<R>) return detail::unpack<R>(packed);
-          });
-    } catch (...) {
-      return fail<R>(Failure::current());
-    }
+  template <class R, class First, class... Rest>
+  Deferred<R> call(const CallOptions& options, const WorkerFunction<R(First, Rest...)>& function,
+                   std::type_identity_t<detail::CallArgument<First>> first,
+                   std::type_identity_t<Rest>... rest) {
+    return call_with<R>(
+        options, function.name(), first.where,
+        std::tuple<First, Rest...>(std::forward<First>(first.value), std::forward<Rest>(rest)...));
+  }
+  template <class R>
+  Deferred<R> call(const CallOptions& options, const WorkerFunction<R()>& function,
+                   SourceLocation where = SourceLocation::current()) {
+    return call_with<R>(options, function.name(), where, std::tuple<>());
   }
 
   /// Takes no more calls, fails those that have not begun, and fires when all workers are gone,
   /// which are killed after `deadline`. Once more, it fires with the first; the shorter deadline
   /// counts. It also fires when the pool or its reactor goes meanwhile, which kills the workers.
-  Deferred<void> stop(Duration deadline);
+  Deferred<void> stop(Duration deadline, SourceLocation where = SourceLocation::current());
 
   [[nodiscard]] ProcessPoolStats stats() const;
 
  private:
   [[nodiscard]] const CallOptions& call_options() const noexcept;
+  template <class R, class Arguments>
+  Deferred<R> call_with(const CallOptions& options, const std::string& function,
+                        const SourceLocation& where, const Arguments& arguments) {
+    try {
+      return call_packed(function, detail::pack(arguments), options, where)
+          .add_callback(
+              [](const std::string& packed) -> R {
+                if constexpr (!std::is_void_v<R>) return detail::unpack<R>(packed);
+              },
+              where);
+    } catch (...) {
+      return fail<R>(Failure::current());
+    }
+  }
   Deferred<std::string> call_packed(const std::string& function, std::string arguments,
-                                    const CallOptions& options);
+                                    const CallOptions& options, const SourceLocation& where);
 
   std::shared_ptr<detail::ProcessPoolCore> core_;
 };
 
 /// The same as `pool.call(function, args...)`.
-template <class R, class... Args, class... Given>
-Deferred<R> defer_to_process(ProcessPool& pool, const WorkerFunction<R(Args...)>& function,
-                             Given&&... args) {
-  return pool.call(function, std::forward<Given>(args)...);
+template <class R, class First, class... Rest>
+Deferred<R> defer_to_process(ProcessPool& pool, const WorkerFunction<R(First, Rest...)>& function,
+                             std::type_identity_t<detail::CallArgument<First>> first,
+                             std::type_identity_t<Rest>... rest) {
+  return pool.call(function, std::move(first), std::forward<Rest>(rest)...);
+}
+template <class R>
+Deferred<R> defer_to_process(ProcessPool& pool, const WorkerFunction<R()>& function,
+                             SourceLocation where = SourceLocation::current()) {
+  return pool.call(function, where);
 }
 
 }  // namespace weft

@@ -44,13 +44,16 @@ class StdioPort final : public Listener {
     transport_ = std::move(transport);
     opened({});
     // Nobody is told of a connection inside the call that listens.
-    connect_ = clock().call_later(Duration::zero(), [this] {
-      accepted(std::exchange(transport_, nullptr));
-      stop();
-    });
+    connect_ = clock().call_later(Duration::zero(), [this] { accept_again(); });
   }
 
  private:
+  void hold_port() noexcept override { connect_.cancel_if_active(); }
+  void accept_again() noexcept override {
+    if (transport_ == nullptr) return;
+    accepted(std::exchange(transport_, nullptr));
+    stop();
+  }
   void close_port() noexcept override {
     connect_.cancel_if_active();
     transport_.reset();

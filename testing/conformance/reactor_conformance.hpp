@@ -4,6 +4,7 @@
 
 #include "reactor_connecting_conformance.hpp"
 #include "reactor_listening_conformance.hpp"
+#include "reactor_pausing_conformance.hpp"
 #include "reactor_start_stop_conformance.hpp"
 #include "reactor_threads_conformance.hpp"
 #include "reactor_timers_conformance.hpp"

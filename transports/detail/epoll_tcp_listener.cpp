@@ -56,7 +56,8 @@ void TcpListener::begin(Tcp::acceptor& acceptor, Address host) {
 }
 
 void TcpListener::accept_again() noexcept {
-  if (polled_) return;
+  // One that only takes what others have accepted has no socket.
+  if (polled_ || descriptor_ < 0) return;
   try {
     loop_->poller.add(descriptor_, EPOLLIN, *this);
     polled_ = true;

@@ -135,10 +135,7 @@ OwnedHandle PipeListener::make_instance(DWORD flags) const noexcept {
 
 void PipeListener::accept_again() noexcept {
   if (under_way_) return;
-  if (std::exchange(one_waits_, false)) {
-    const Turn::Scope scope(*turn());
-    return take_client();
-  }
+  if (std::exchange(one_waits_, false)) return take_client();
   try {
     if (!instance_.is_open()) {
       auto another = make_instance(0);
@@ -181,9 +178,9 @@ void PipeListener::client_came(const ErrorCode& error) {
   }
   if (error) {
     instance_.close(ignored);
-    // A client that is gone already is nobody's loss.
-    if (error.value() != ERROR_NO_DATA) return rest(to_std(error));
-    if (accepting()) accept_again();
+    // A client that is gone already is nobody's loss. A paused port waits for the next one too: the
+    // name is there for as long as one of its instances is.
+    error.value() == ERROR_NO_DATA ? accept_again() : rest(to_std(error));
     return;
   }
   rested();

@@ -194,7 +194,7 @@ void PoolWorker::greeted(const WorkerHello& hello) {
   }
   time_limit_.cancel_if_active();
   state_ = State::idle;
-  useful_ = true;
+  ready_at_ = reactor_.now();
   if (const auto owner = owner_.lock()) owner->worker_ready(*this);
 }
 
@@ -205,6 +205,7 @@ void PoolWorker::answered(std::uint64_t number, Outcome<std::string> outcome) {
   time_limit_.cancel_if_active();
   const auto call = std::exchange(call_, nullptr);
   call->worker = nullptr;
+  has_answered_ = true;
   state_ = State::idle;
   if (options_.max_calls_per_worker && calls_begun_ >= *options_.max_calls_per_worker) retire();
   if (const auto owner = owner_.lock()) owner->call_answered(*this, call, std::move(outcome));
@@ -279,7 +280,7 @@ void PoolWorker::process_ended(const ProcessStatus& status) {
   owner->worker_ended(*this);
 }
 
-std::string PoolWorker::why_not_started() const {
+std::string PoolWorker::why_unused() const {
   auto why = trouble_.empty() && status_ ? status_->text() + " before it took a call" : trouble_;
   if (!last_words_.empty()) why += "; it said: " + last_words_;
   return why;

@@ -57,7 +57,11 @@ class PoolWorker final : public ProcessProtocol {
   [[nodiscard]] bool busy() const noexcept { return state_ == State::busy; }
   [[nodiscard]] std::int64_t pid() const noexcept { return pid_; }
   /// Whether it was ever ready for a call.
-  [[nodiscard]] bool useful() const noexcept { return useful_; }
+  [[nodiscard]] bool useful() const noexcept { return ready_at_.has_value(); }
+  /// Since when; only where it was.
+  [[nodiscard]] TimePoint ready_at() const noexcept { return *ready_at_; }
+  [[nodiscard]] std::size_t calls_begun() const noexcept { return calls_begun_; }
+  [[nodiscard]] bool has_answered() const noexcept { return has_answered_; }
 
   /// Hands a call to it, which must be idle, and stays so where that throws. Errors:
   /// std::length_error for one that is too large; InvalidArgument for a timeout below zero.
@@ -69,8 +73,8 @@ class PoolWorker final : public ProcessProtocol {
   /// Lets it end, which it does when it is idle; killed if it does not.
   void retire();
   void kill();
-  /// Why it was never ready, once it is gone.
-  [[nodiscard]] std::string why_not_started() const;
+  /// How it ended without a call, once it is gone.
+  [[nodiscard]] std::string why_unused() const;
 
   void connection_made() override;
   void child_data_received(int descriptor, BytesView data) override;
@@ -97,7 +101,8 @@ class PoolWorker final : public ProcessProtocol {
   FrameCutter frames_;
   std::shared_ptr<PoolCall> call_;
   std::size_t calls_begun_ = 0;
-  bool useful_ = false;
+  bool has_answered_ = false;
+  std::optional<TimePoint> ready_at_;
   DelayedCall time_limit_;
   std::string last_words_;
   std::string unfinished_line_;

@@ -15,6 +15,10 @@ namespace {
 
 // A program that cannot start once may do so the next time; one that cannot three times will not.
 constexpr std::size_t max_failed_starts = 3;
+// How long those who start and then end by themselves, without a call, are not replaced: each time
+// in a row twice as long. Who has lasted that long is no such worker.
+constexpr Duration first_pause = std::chrono::milliseconds(100);
+constexpr Duration longest_pause = std::chrono::seconds(10);
 // What a frame has room for.
 constexpr std::size_t most_message_bytes =
     std::numeric_limits<std::uint32_t>::max() - max_envelope_bytes;
@@ -63,13 +67,13 @@ ProcessPoolCore::ProcessPoolCore(Reactor& reactor, ProcessPoolOptions options)
 }
 
 void ProcessPoolCore::open() {
-  stop_trigger_ = reactor_.add_system_event_trigger(Phase::before, SystemEvent::shutdown,
-                                                    [weak = weak_from_this()] {
-                                                      const auto core = weak.lock();
-                                                      if (core == nullptr) return succeed();
-                                                      core->stop_trigger_.reset();
-                                                      return core->stop(core->options_.grace);
-                                                    });
+  stop_trigger_ = reactor_.add_system_event_trigger(
+      Phase::before, SystemEvent::shutdown, [weak = weak_from_this()] {
+        const auto core = weak.lock();
+        if (core == nullptr) return succeed();
+        core->stop_trigger_.reset();
+        return core->stop(core->options_.grace, SourceLocation::current());
+      });
   start_workers_soon();
 }
 
@@ -77,6 +81,7 @@ void ProcessPoolCore::abandon() noexcept {
   const auto self = shared_from_this();
   stopping_ = true;
   start_call_.cancel_if_active();
+  pause_.cancel_if_active();
   stop_call_.cancel_if_active();
   if (turn() == nullptr) return;
   if (stop_trigger_) reactor_.remove_system_event_trigger(*std::exchange(stop_trigger_, {}));
@@ -97,7 +102,8 @@ std::size_t ProcessPoolCore::busy() const noexcept {
 }
 
 Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::string arguments,
-                                            const CallOptions& options) {
+                                            const CallOptions& options,
+                                            const SourceLocation& where) {
   if (turn() != nullptr) turn()->check_thread();
   if (stopping_ || turn() == nullptr) {
     return fail<std::string>(
@@ -128,11 +134,12 @@ Deferred<std::string> ProcessPoolCore::call(const std::string& function, std::st
     const ContextSwitch inside(flowing);
     call->context = Context::current().transferable();
   }
-  call->promise.emplace([weak = weak_from_this(), waiting = std::weak_ptr(call)] {
+  const auto drop = [weak = weak_from_this(), waiting = std::weak_ptr(call)] {
     const auto core = weak.lock();
     const auto cancelled = waiting.lock();
     if (core != nullptr && cancelled != nullptr) core->cancel(cancelled);
-  });
+  };
+  call->promise.emplace(Callback(drop), where);
   auto result = call->promise->deferred();
   waiting_.push_back(call);
   // What kept workers from starting may be over.
@@ -166,14 +173,15 @@ void ProcessPoolCore::give_out_calls() {
   }
 }
 
-void ProcessPoolCore::call_answered(PoolWorker&, const std::shared_ptr<PoolCall>& call,
+void ProcessPoolCore::call_answered(PoolWorker& worker, const std::shared_ptr<PoolCall>& call,
                                     Outcome<std::string> outcome) {
   const auto self = shared_from_this();
   call->worker = nullptr;
   failed_starts_ = 0;
+  if (worker.has_answered()) pauses_ = 0;
   if (stopping_) {
-    for (const auto& worker : workers_) {
-      if (worker->idle()) worker->retire();
+    for (const auto& each : workers_) {
+      if (each->idle()) each->retire();
     }
   } else {
     give_out_calls();
@@ -222,7 +230,7 @@ std::size_t ProcessPoolCore::wanted_workers() const noexcept {
                : std::min(options_.max_workers, workers_.size() + 1);
   }
   const auto needed = std::min(options_.max_workers, busy() + waiting_.size());
-  return std::max(grown_, needed);
+  return pause_.active() ? needed : std::max(grown_, needed);
 }
 
 void ProcessPoolCore::start_workers() {
@@ -253,12 +261,29 @@ void ProcessPoolCore::worker_ready(PoolWorker&) {
 
 void ProcessPoolCore::worker_ended(PoolWorker& worker) {
   const auto self = shared_from_this();
-  const bool useful = worker.useful();
-  const auto why = worker.why_not_started();
+  const auto kept = worker.shared_from_this();
   std::erase_if(workers_, [&](const auto& each) { return each.get() == &worker; });
   if (stopping_) return tell_if_stopped();
-  if (!useful) return start_failed(why);
+  if (!worker.useful()) return start_failed(worker.why_unused());
+  const bool lasted = reactor_.now() - worker.ready_at() >= longest_pause;
+  if (lasted) pauses_ = 0;
+  if (worker.calls_begun() == 0 && !lasted) pause_replacing(worker.why_unused());
   start_workers_soon();
+}
+
+// Calls get their workers all the same: each of those ends one call at most.
+void ProcessPoolCore::pause_replacing(const std::string& why) {
+  // It ended with others: they are replaced together.
+  if (pause_.active()) return;
+  const auto pause = std::min(longest_pause, first_pause * (1 << std::min(pauses_++, 7)));
+  log(LogLevel::warning, "workers",
+      "A worker process " + why + "; unless a call needs one before, the next is started in " +
+          std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()) +
+          " ms");
+  const auto none = Context::suppress();
+  pause_ = reactor_.call_later(pause, [weak = weak_from_this()] {
+    if (const auto core = weak.lock()) core->start_workers_soon();
+  });
 }
 
 void ProcessPoolCore::start_failed(const std::string& why) {
@@ -278,14 +303,15 @@ void ProcessPoolCore::kill_all() {
 
 // ---- the end
 
-Deferred<void> ProcessPoolCore::stop(Duration deadline) {
+Deferred<void> ProcessPoolCore::stop(Duration deadline, const SourceLocation& where) {
   // The workers went with the reactor.
   if (turn() == nullptr) return succeed();
   turn()->check_thread();
   const auto self = shared_from_this();
-  auto over = stopped_.emplace_back().deferred();
+  auto over = stopped_.emplace_back(Callback(), where).deferred();
   stopping_ = true;
   start_call_.cancel_if_active();
+  pause_.cancel_if_active();
   if (!stop_call_.active() || stop_call_.due() - reactor_.now() > deadline) {
     stop_call_.cancel_if_active();
     stop_call_ = reactor_.call_later(deadline, [weak = weak_from_this()] {
@@ -322,6 +348,7 @@ void ProcessPoolCore::loop_ended() noexcept {
   if (self == nullptr) return;
   stopping_ = true;
   start_call_.cancel_if_active();
+  pause_.cancel_if_active();
   stop_call_.cancel_if_active();
   try {
     fail_all(stopped_before());

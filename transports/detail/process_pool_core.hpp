@@ -24,9 +24,10 @@ class ProcessPoolCore final : public WorkerOwner,
   /// The pool is destroyed: workers are killed, calls fail.
   void abandon() noexcept;
 
+  /// What it gives was made at `where`.
   [[nodiscard]] Deferred<std::string> call(const std::string& function, std::string arguments,
-                                           const CallOptions& options);
-  [[nodiscard]] Deferred<void> stop(Duration deadline);
+                                           const CallOptions& options, const SourceLocation& where);
+  [[nodiscard]] Deferred<void> stop(Duration deadline, const SourceLocation& where);
   [[nodiscard]] ProcessPoolStats stats() const;
   [[nodiscard]] const ProcessPoolOptions& options() const noexcept { return options_; }
 
@@ -48,6 +49,7 @@ class ProcessPoolCore final : public WorkerOwner,
   [[nodiscard]] std::size_t wanted_workers() const noexcept;
   void start_worker();
   void start_failed(const std::string& why);
+  void pause_replacing(const std::string& why);
   void fail_waiting(const Failure& why);
   void fail_all(const Failure& why);
   void kill_all();
@@ -61,10 +63,13 @@ class ProcessPoolCore final : public WorkerOwner,
   // How many it has grown to: one that dies is replaced.
   std::size_t grown_ = 0;
   std::size_t failed_starts_ = 0;
+  // How many pauses came one after the other in which those who ended unused were not replaced.
+  int pauses_ = 0;
   std::uint64_t calls_ = 0;
   std::uint64_t started_ = 0;
   bool stopping_ = false;
   DelayedCall start_call_;
+  DelayedCall pause_;
   DelayedCall stop_call_;
   std::vector<Promise<void>> stopped_;
   std::optional<TriggerId> stop_trigger_;

@@ -57,10 +57,18 @@ void TcpListener::begin(Address host) {
   accept_again();
 }
 
+// Who comes stays in the queue, for another process perhaps that has the same socket.
+void TcpListener::hold_port() noexcept {
+  if (!under_way_) return;
+  loop_->asio_used();
+  ErrorCode ignored;
+  acceptor_.cancel(ignored);
+}
+
 void TcpListener::accept_again() noexcept {
-  if (under_way_) return;
+  // One that only takes what others have accepted has no socket.
+  if (under_way_ || !acceptor_.is_open()) return;
   if (std::exchange(one_waits_, false)) {
-    const Turn::Scope scope(*turn());
     take_accepted();
     if (!accepting()) return;
   }
@@ -86,15 +94,17 @@ void TcpListener::accept_done(const ErrorCode& error) {
     return;
   }
   if (error) {
-    if (error == net::error::connection_aborted || error == net::error::interrupted) {
+    // A peer that is gone already, or a pause that is over already.
+    if (error == net::error::connection_aborted || error == net::error::interrupted ||
+        error == net::error::operation_aborted) {
       if (accepting()) accept_again();
-    } else if (error != net::error::operation_aborted) {
+    } else {
       rest(to_std(error));
     }
     return;
   }
   rested();
-  // What a paused port had asked for came all the same.
+  // It came before it could be told not to.
   if (!accepting()) {
     one_waits_ = true;
     return;

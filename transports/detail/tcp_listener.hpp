@@ -43,6 +43,7 @@ class TcpListener final : public TcpListenerBase {
 
  private:
   void close_port() noexcept override;
+  void hold_port() noexcept override;
   void accept_again() noexcept override;
 
   void begin(Address host);

@@ -64,7 +64,8 @@ void UnixListener::begin(Address address) {
 }
 
 void UnixListener::accept_again() noexcept {
-  if (watch_.active()) return;
+  // One that only takes what others have accepted has no socket.
+  if (watch_.active() || !socket_.open()) return;
   try {
     watch_ = reactor_.watch(
         socket_.get(), Interest::readable, [this] { ready(); }, SourceLocation());
