@@ -6,6 +6,7 @@
 #include "../testing/string_transport.hpp"
 #include "error.hpp"
 #include "listening_port.hpp"
+#include "noting_factory_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -34,19 +35,6 @@ class HandListener final : public Listener {
 
  private:
   void close_port() noexcept override { ++closed; }
-};
-
-class NotingFactory final : public Factory {
- public:
-  std::shared_ptr<Protocol> build_protocol(const Address&) override {
-    if (throws) throw std::runtime_error("in build_protocol");
-    return next;
-  }
-  void start_factory() override { order += "start "; }
-  void stop_factory() override { order += "stop "; }
-  std::shared_ptr<Protocol> next;
-  std::string order;
-  bool throws = false;
 };
 
 class ListenerTest : public ::testing::Test {

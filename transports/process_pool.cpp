@@ -51,7 +51,7 @@ Deferred<std::string> ProcessPool::call_packed(const std::string& function, std:
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_pools() {
   throw NotSupportedOnThisPlatform(
       "There are no worker processes on this system yet; use a ThreadPool.");
 }
@@ -59,14 +59,14 @@ namespace {
 }  // namespace
 
 ProcessPool::ProcessPool(Reactor&, ProcessPoolOptions) {
-  refuse();
+  refuse_pools();
 }
 ProcessPool::~ProcessPool() = default;
 Deferred<void> ProcessPool::stop(Duration) {
-  refuse();
+  refuse_pools();
 }
 ProcessPoolStats ProcessPool::stats() const {
-  refuse();
+  refuse_pools();
 }
 const CallOptions& ProcessPool::call_options() const noexcept {
   static const CallOptions none;
@@ -74,7 +74,7 @@ const CallOptions& ProcessPool::call_options() const noexcept {
 }
 Deferred<std::string> ProcessPool::call_packed(const std::string&, std::string,
                                                const CallOptions&) {
-  refuse();
+  refuse_pools();
 }
 
 #endif
