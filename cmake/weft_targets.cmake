@@ -36,6 +36,22 @@ if(WEFT_COVERAGE)
   target_link_options(weft_build_options INTERFACE --coverage)
 endif()
 
+# Most of what a source costs is the same templates of headers, once more: sources that are compiled together
+# share them. No more than a batch, so that two cores have work, and little memory is needed. What a batch shadows,
+# or seems to lay open of unnamed namespaces, is no fault of its sources: the trees without batches hold them to that.
+function(weft_unity_build target)
+  if(WEFT_UNITY_BUILD)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+    # What stands before functions of others must not be seen by those who call them.
+    get_target_property(sources ${target} SOURCES)
+    list(FILTER sources INCLUDE REGEX "(allocation_counter|counted_calls|live_bytes)_test[.]cpp")
+    set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    target_compile_options(
+      ${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:-Wno-shadow>
+                        $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+  endif()
+endfunction()
+
 set(WEFT_FORWARDING_DIR "${PROJECT_BINARY_DIR}/include")
 
 # Where test programs leave their results. Wine shows the host's root as drive Z.
@@ -85,6 +101,7 @@ function(weft_backend_sources folder)
     target_compile_definitions(${objects} PRIVATE WEFT_BACKEND=${backend} WEFT_BACKEND_${upper}=1)
     target_link_libraries(${objects} PRIVATE weft_build_options ${arg_LINKS})
     set_target_properties(${objects} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+    weft_unity_build(${objects})
     target_sources(weft_${folder} PRIVATE $<TARGET_OBJECTS:${objects}>)
     # The sources that are compiled once choose among the backends by these.
     target_compile_definitions(weft_${folder} PRIVATE WEFT_WITH_${upper}=1)
@@ -111,6 +128,7 @@ function(weft_library folder)
       PRIVATE ${arg_LINKS} $<BUILD_INTERFACE:weft_build_options>)
     set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX CXX_EXTENSIONS OFF
                                                POSITION_INDEPENDENT_CODE ON)
+    weft_unity_build(${target})
   else()
     set(scope INTERFACE)
     add_library(${target} INTERFACE)
@@ -148,6 +166,7 @@ function(weft_test name)
   target_link_libraries(${name} PRIVATE ${arg_LINKS} weft::testing weft_build_options
                                         weft_testing_main)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+  weft_unity_build(${name})
   if(WEFT_SANITIZE MATCHES thread AND NOT arg_THREADS)
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
     return()

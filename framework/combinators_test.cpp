@@ -6,6 +6,7 @@
 #include "gather.hpp"
 #include "hand_clock_test.hpp"
 #include "race.hpp"
+#include "test_results_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,10 +19,6 @@
 
 namespace weft {
 namespace {
-
-Failure some_failure() {
-  return Failure(TimeoutError("It took too long."));
-}
 
 // A number of operations that a test ends one by one.
 class Operations {

@@ -6,6 +6,7 @@
 #include "../testing/results.hpp"
 #include "../testing/string_transport.hpp"
 #include "error.hpp"
+#include "noting_factory_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -33,20 +34,6 @@ class HandAttempt final : public ConnectAttempt {
  private:
   void end_attempt() noexcept override { ++ended; }
   [[nodiscard]] std::string target() const override { return "there:1"; }
-};
-
-class NotingFactory final : public Factory {
- public:
-  explicit NotingFactory(std::shared_ptr<Protocol> protocol) : next(std::move(protocol)) {}
-  std::shared_ptr<Protocol> build_protocol(const Address&) override {
-    if (throws) throw std::runtime_error("in build_protocol");
-    return next;
-  }
-  void start_factory() override { order += "start "; }
-  void stop_factory() override { order += "stop "; }
-  std::shared_ptr<Protocol> next;
-  std::string order;
-  bool throws = false;
 };
 
 class ConnectAttemptTest : public ::testing::Test {

@@ -1,6 +1,7 @@
 #include "cooperator.hpp"
 
 #include "step_clock_test.hpp"
+#include "test_results_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,16 +15,6 @@ namespace weft {
 namespace {
 
 using namespace std::chrono_literals;
-
-// What became of a deferred, as text: "pending", "done", or the failure's type.
-std::string end_of(Deferred<void>& deferred) {
-  const auto* outcome = deferred.peek();
-  if (outcome == nullptr) return "pending";
-  if (outcome->succeeded()) return "done";
-  auto type = outcome->failure().type_name();
-  auto taken = deferred.take_result();
-  return type;
-}
 
 struct Slices {
   StepClock clock;

@@ -4,6 +4,7 @@
 #include "census.hpp"
 #include "error.hpp"
 #include "hand_clock_test.hpp"
+#include "test_results_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,10 +18,6 @@
 
 namespace weft {
 namespace {
-
-Failure some_failure() {
-  return Failure(TimeoutError("It took too long."));
-}
 
 template <class T>
 T value_of(Deferred<T> deferred) {

@@ -6,6 +6,7 @@
 #include "../testing/string_transport.hpp"
 #include "error.hpp"
 #include "listening_port.hpp"
+#include "noting_factory_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -39,19 +40,6 @@ class HandListener final : public Listener {
   void close_port() noexcept override { ++closed; }
   void hold_port() noexcept override { told += "hold "; }
   void accept_again() noexcept override { told += "again "; }
-};
-
-class NotingFactory final : public Factory {
- public:
-  std::shared_ptr<Protocol> build_protocol(const Address&) override {
-    if (throws) throw std::runtime_error("in build_protocol");
-    return next;
-  }
-  void start_factory() override { order += "start "; }
-  void stop_factory() override { order += "stop "; }
-  std::shared_ptr<Protocol> next;
-  std::string order;
-  bool throws = false;
 };
 
 class ListenerTest : public ::testing::Test {

@@ -2,6 +2,7 @@
 
 #include "error.hpp"
 #include "step_clock_test.hpp"
+#include "test_results_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -27,12 +28,6 @@ struct Ticks {
                      clock.be_busy(each_takes);
                    }};
 };
-
-std::string end_of(Deferred<void>& deferred) {
-  auto taken = deferred.take_result();
-  if (!taken) return "pending";
-  return taken->succeeded() ? "done" : taken->failure().type_name();
-}
 
 TEST(LoopingCall, CallsAtOnceAndThenAtEachInterval) {
   Ticks ticks;

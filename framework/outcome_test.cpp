@@ -1,6 +1,7 @@
 #include "outcome.hpp"
 
 #include "error.hpp"
+#include "test_results_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,10 +11,6 @@
 
 namespace weft {
 namespace {
-
-Failure some_failure() {
-  return Failure(TimeoutError("It took too long."));
-}
 
 template <class T>
 void expect_like_a_value(const Outcome<T>& success, const T& value) {

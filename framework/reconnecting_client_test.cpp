@@ -2,6 +2,7 @@
 
 #include "error.hpp"
 #include "step_clock_test.hpp"
+#include "test_results_test.hpp"
 #include "transport.hpp"
 
 #include <gtest/gtest.h>
@@ -183,13 +184,6 @@ struct Line {
   }
   [[nodiscard]] std::size_t attempts() const { return reactor.attempts.size(); }
 };
-
-template <class T>
-std::string end_of(Deferred<T>& deferred) {
-  auto taken = deferred.take_result();
-  if (!taken) return "pending";
-  return taken->succeeded() ? "done" : taken->failure().type_name();
-}
 
 TEST(ReconnectingClient, MakesNoAttemptBeforeItIsStarted) {
   Line line;

@@ -3,6 +3,7 @@
 #include "../framework/error.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
+#include "deeds_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -67,18 +68,13 @@ TEST(FixedLengthReceiver, HoldsTheRestOfTheChunkWhilePaused) {
   EXPECT_EQ(records->heard, "<a><b>");
 }
 
-enum class Deed { pause, lose, abort, throws };
-
 void check_deed(Deed deed, std::size_t size) {
   const testing::LogCapture log;
   const std::string input = "3abc1x02de";
   auto records = std::make_shared<Records>();
   records->on_body = [deed, raw = records.get()] {
     if (raw->heard != "<abc><x>") return;
-    if (deed == Deed::pause) raw->pause_producing();
-    if (deed == Deed::lose) raw->way().lose_connection();
-    if (deed == Deed::abort) raw->way().abort_connection();
-    if (deed == Deed::throws) throw std::runtime_error("deed");
+    commit(deed, *raw);
   };
   const auto transport = testing::connect(records);
   for (std::size_t from = 0; from < input.size(); from += size) {

@@ -4,6 +4,7 @@
 #include "../framework/protocol_wrapper.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
+#include "deeds_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -317,8 +318,6 @@ TEST(LineReceiver, HearsWhatItHoldsRawOnlyOnceItIsNotPaused) {
   EXPECT_EQ(joined(lines->heard), "<DATA>raw:body");
 }
 
-enum class Deed { pause, lose, abort, throws };
-
 // Every deed in every callback, for every cut: what comes before it is heard in order, and what
 // comes after it is heard after a pause alone.
 TEST(LineReceiver, KeepsItsWordWhateverItsCallbacksDo) {
@@ -334,10 +333,7 @@ TEST(LineReceiver, KeepsItsWordWhateverItsCallbacksDo) {
         const auto act = [&, raw = lines.get()](std::string what) {
           heard.push_back(std::move(what));
           if (heard.size() != at + 1) return;
-          if (deed == Deed::pause) raw->pause_producing();
-          if (deed == Deed::lose) raw->way().lose_connection();
-          if (deed == Deed::abort) raw->way().abort_connection();
-          if (deed == Deed::throws) throw std::runtime_error("deed");
+          commit(deed, *raw);
         };
         lines->on_line = [&, raw = lines.get()](const std::string& line) {
           if (line == "raw 3") raw->set_raw_mode();
@@ -450,20 +446,20 @@ TEST(LineReceiver, DeliversNoLineBehindTheOneThatChangedTheTransport) {
   }
 }
 
-const ContextVar<std::string> session("session", std::string("nobody"));
+const ContextVar<std::string> session_of_lines("session", std::string("nobody"));
 
 TEST(LineReceiver, DeliversLinesThatWereHeldInTheContextOfTheConnection) {
   const auto held = std::make_shared<Lines>(100);
   std::vector<std::string> seen;
   held->on_line = [&](std::string_view own) {
-    seen.push_back(session.get());
-    session.set(std::string(own));
+    seen.push_back(session_of_lines.get());
+    session_of_lines.set(std::string(own));
     if (own == "one") held->pause_producing();
   };
   const auto transport = testing::connect(held);
   transport->deliver("one\ntwo\nthree\n");
   Context().run([&] {
-    session.set("whoever resumed");
+    session_of_lines.set("whoever resumed");
     held->resume_producing();
   });
   transport->settle();

@@ -4,6 +4,7 @@
 #include "../framework/error.hpp"
 #include "../testing/log_capture.hpp"
 #include "../testing/string_transport.hpp"
+#include "deeds_test.hpp"
 
 #include <gtest/gtest.h>
 
@@ -127,8 +128,6 @@ TYPED_TEST(StringReceiverOf, LosesTheConnectionWhenACallbackThrowsAfterAResume) 
   EXPECT_EQ(strings->reason->template check<Error>(), nullptr);
 }
 
-enum class Deed { pause, lose, abort, throws };
-
 // What is heard of `strings` in pieces of `size`, when the callback of string `at` does the deed;
 // after a pause, reading goes on.
 template <class Receiver>
@@ -139,10 +138,7 @@ void check_deed(Deed deed, const std::vector<std::string>& strings, std::size_t 
   std::size_t count = 0;
   receiver->on_string = [&, raw = receiver.get()](std::string_view) {
     if (count++ != at) return;
-    if (deed == Deed::pause) raw->pause_producing();
-    if (deed == Deed::lose) raw->way().lose_connection();
-    if (deed == Deed::abort) raw->way().abort_connection();
-    if (deed == Deed::throws) throw std::runtime_error("deed");
+    commit(deed, *raw);
   };
   std::string input;
   std::string before;
@@ -247,20 +243,20 @@ TEST(StringReceiver, ClosesInOrderAfterAnswerToAStringTooLong) {
   EXPECT_EQ(excusing->received, 0);
 }
 
-const ContextVar<std::string> session("session", std::string("nobody"));
+const ContextVar<std::string> session_of_strings("session", std::string("nobody"));
 
 TEST(StringReceiver, DeliversFramesThatWereHeldInTheContextOfTheConnection) {
   const auto held = std::make_shared<Strings<NetstringReceiver>>(100);
   std::vector<std::string> seen;
   held->on_string = [&](std::string_view own) {
-    seen.push_back(session.get());
-    session.set(std::string(own));
+    seen.push_back(session_of_strings.get());
+    session_of_strings.set(std::string(own));
     if (own == "one") held->pause_producing();
   };
   const auto transport = testing::connect(held);
   transport->deliver("3:one,3:two,5:three,");
   Context().run([&] {
-    session.set("whoever resumed");
+    session_of_strings.set("whoever resumed");
     held->resume_producing();
   });
   transport->settle();

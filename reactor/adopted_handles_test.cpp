@@ -247,14 +247,14 @@ struct SocketPair {
   OwnedSocket server;
 };
 
-Descriptor given(OwnedSocket socket) {
+Descriptor given_socket(OwnedSocket socket) {
   return static_cast<Descriptor>(socket.release());
 }
 
 TEST_F(AdoptedHandles, CarryAConnectedSocket) {
   SocketPair sockets;
-  adopt_stream(*reactor_, given(std::move(sockets.client)), protocol_);
-  adopt_stream(*reactor_, given(std::move(sockets.server)), other_);
+  adopt_stream(*reactor_, given_socket(std::move(sockets.client)), protocol_);
+  adopt_stream(*reactor_, given_socket(std::move(sockets.server)), other_);
   protocol_->way().write("ping");
   ASSERT_TRUE(spin_until([&] { return other_->data == "ping"; }));
   EXPECT_EQ(protocol_->way().peer(), other_->way().host());
@@ -264,14 +264,15 @@ TEST_F(AdoptedHandles, CarryAConnectedSocket) {
 }
 
 TEST_F(AdoptedHandles, RefuseSocketsThatAreNoConnectedStreams) {
-  EXPECT_THAT(refusal<InvalidArgument>(given(OwnedSocket(::socket(AF_INET, SOCK_STREAM, 0)))),
-              HasSubstr("not connected"));
-  EXPECT_THAT(refusal<InvalidArgument>(given(OwnedSocket(::socket(AF_INET, SOCK_DGRAM, 0)))),
+  EXPECT_THAT(
+      refusal<InvalidArgument>(given_socket(OwnedSocket(::socket(AF_INET, SOCK_STREAM, 0)))),
+      HasSubstr("not connected"));
+  EXPECT_THAT(refusal<InvalidArgument>(given_socket(OwnedSocket(::socket(AF_INET, SOCK_DGRAM, 0)))),
               HasSubstr("one of messages"));
-  EXPECT_THAT(refusal<InvalidArgument>(given(ListeningSocket().socket)),
+  EXPECT_THAT(refusal<InvalidArgument>(given_socket(ListeningSocket().socket)),
               HasSubstr("not connected"));
   SocketPair sockets;
-  EXPECT_THROW(adopt_reader(*reactor_, given(std::move(sockets.client)), protocol_),
+  EXPECT_THROW(adopt_reader(*reactor_, given_socket(std::move(sockets.client)), protocol_),
                InvalidArgument);
 }
 
@@ -282,7 +283,7 @@ TEST_F(AdoptedHandles, ListenOnASocketThatListensAlready) {
     other_ = std::make_shared<AccumulatingProtocol>();
     ListeningSocket socket;
     const Port number = ntohs(socket.address.sin_port);
-    const auto port = reactor->adopt_port(given(std::move(socket.socket)),
+    const auto port = reactor->adopt_port(given_socket(std::move(socket.socket)),
                                           factory_from([this] { return other_; }));
     EXPECT_EQ(port.address(), Address::ipv4({127, 0, 0, 1}, number));
     const auto connecting =
@@ -290,7 +291,7 @@ TEST_F(AdoptedHandles, ListenOnASocketThatListensAlready) {
     EXPECT_TRUE(spin_reactor_until(*reactor, [&] { return connecting.ready() && other_->made(); }))
         << name;
     const auto factory = factory_for<AccumulatingProtocol>();
-    auto idle = given(OwnedSocket(::socket(AF_INET, SOCK_STREAM, 0)));
+    auto idle = given_socket(OwnedSocket(::socket(AF_INET, SOCK_STREAM, 0)));
     EXPECT_THROW(reactor->adopt_port(idle, factory), ListenError);
     EXPECT_THROW(reactor->adopt_port(-1, factory), ListenError);
   }

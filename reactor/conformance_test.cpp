@@ -1,5 +1,5 @@
-#include "../testing/conformance/reactor_conformance.hpp"
-#include "../testing/conformance/stream_conformance.hpp"
+#include "../testing/conformance/reactor_suite.hpp"
+#include "../testing/conformance/stream_suite.hpp"
 #include "make_reactor.hpp"
 
 #include <memory>

@@ -23,15 +23,6 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr auto ipv4 = Address::Family::ipv4;
-
-std::vector<std::string> hosts_of(const std::vector<AddressRecord>& records) {
-  std::vector<std::string> hosts;
-  for (const auto& record : records)
-    hosts.push_back(record.address.host());
-  return hosts;
-}
-
 class DnsOnReactors : public ::testing::TestWithParam<std::string> {
  protected:
   DnsOnReactors() {

@@ -27,15 +27,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr auto ipv4 = Address::Family::ipv4;
 constexpr auto ipv6 = Address::Family::ipv6;
-
-std::vector<std::string> hosts_of(const std::vector<AddressRecord>& records) {
-  std::vector<std::string> hosts;
-  for (const auto& record : records)
-    hosts.push_back(record.address.host());
-  return hosts;
-}
 
 // A file that lives as long as this.
 class TestFile {

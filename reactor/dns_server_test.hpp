@@ -23,6 +23,15 @@
 
 namespace weft::testing {
 
+inline constexpr auto ipv4 = Address::Family::ipv4;
+
+inline std::vector<std::string> hosts_of(const std::vector<AddressRecord>& records) {
+  std::vector<std::string> hosts;
+  for (const auto& record : records)
+    hosts.push_back(record.address.host());
+  return hosts;
+}
+
 /// Appends what a DNS message is made of.
 class DnsWriter {
  public:

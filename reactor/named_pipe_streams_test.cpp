@@ -1,5 +1,5 @@
 #include "../testing/conformance/reactor_fixture.hpp"
-#include "../testing/conformance/stream_conformance.hpp"
+#include "../testing/conformance/stream_suite.hpp"
 #include "../transports/named_pipes.hpp"
 #include "../transports/streams.hpp"
 #include "make_reactor.hpp"

@@ -1,4 +1,4 @@
-#include "../testing/conformance/stream_conformance.hpp"
+#include "../testing/conformance/stream_suite.hpp"
 #include "../transports/process_stream.hpp"
 #include "process_test.hpp"
 #include "without_resets_test.hpp"

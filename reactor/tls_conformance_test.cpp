@@ -1,5 +1,5 @@
 #include "../testing/conformance/reactor_fixture.hpp"
-#include "../testing/conformance/stream_conformance.hpp"
+#include "../testing/conformance/stream_suite.hpp"
 #include "../transports/tls_contexts_test.hpp"
 #include "make_reactor.hpp"
 #include "without_resets_test.hpp"

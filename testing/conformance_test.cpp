@@ -1,6 +1,6 @@
 #include "conformance/pump_fixture.hpp"
-#include "conformance/reactor_conformance.hpp"
-#include "conformance/stream_conformance.hpp"
+#include "conformance/reactor_suite.hpp"
+#include "conformance/stream_suite.hpp"
 #include "memory_reactor.hpp"
 
 namespace weft::testing {

@@ -9,7 +9,7 @@ namespace weft::testing {
 
 namespace {
 
-constexpr int max_rounds = 100'000;
+constexpr int max_rounds_at_rest = 100'000;
 
 }  // namespace
 
@@ -21,7 +21,7 @@ ManualClock::~ManualClock() {
 
 void ManualClock::settle() {
   const Turn::Activation activation(turn());
-  for (int round = 0; round < max_rounds; ++round) {
+  for (int round = 0; round < max_rounds_at_rest; ++round) {
     const bool woken = turn().wake_waiting();
     const bool called = run_due(now_) > 0;
     if (!woken && !called && !turn().has_waiting()) return;

@@ -10,13 +10,8 @@ namespace weft::testing {
 
 namespace {
 
-bool is_everywhere(const Address& address) {
-  return address.host() == "0.0.0.0" || address.host() == "::";
-}
-
-bool is_here(const Address& address) {
-  return is_everywhere(address) || address.host() == "::1" || address.host().starts_with("127.");
-}
+using weft::detail::is_everywhere;
+using weft::detail::is_here;
 
 }  // namespace
 

@@ -17,17 +17,12 @@ namespace weft::testing {
 
 namespace {
 
+using weft::detail::is_everywhere;
+using weft::detail::is_here;
+
 constexpr int max_rounds = 1'000'000;
 // In real time: how long a run whose next event can only come from a thread waits for it.
 constexpr auto patience = std::chrono::seconds(10);
-
-bool is_everywhere(const Address& address) {
-  return address.host() == "0.0.0.0" || address.host() == "::";
-}
-
-bool is_here(const Address& address) {
-  return is_everywhere(address) || address.host() == "::1" || address.host().starts_with("127.");
-}
 
 }  // namespace
 

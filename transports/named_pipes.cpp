@@ -31,7 +31,7 @@ Deferred<std::shared_ptr<Protocol>> connect_pipe(Reactor& reactor, std::string n
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_named_pipes() {
   throw NotSupportedOnThisPlatform(
       "Only Windows has named pipes; use a UNIX socket in their place here.");
 }
@@ -40,12 +40,12 @@ namespace {
 
 ListeningPort listen_pipe(Reactor&, std::string, std::shared_ptr<Factory>,
                           const PipeListenOptions&) {
-  refuse();
+  refuse_named_pipes();
 }
 
 Deferred<std::shared_ptr<Protocol>> connect_pipe(Reactor&, std::string, std::shared_ptr<Factory>,
                                                  const ConnectOptions&) {
-  refuse();
+  refuse_named_pipes();
 }
 
 #endif

@@ -7,7 +7,7 @@ namespace weft {
 namespace {
 
 // Nobody has an object to call these on, since none can be made.
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_lookups() {
   throw NotSupportedOnThisPlatform(
       "This weft was built without c-ares, so it has no DnsResolver; use a SystemResolver.");
 }
@@ -15,30 +15,30 @@ namespace {
 }  // namespace
 
 DnsResolver::DnsResolver(Reactor&, DnsOptions) {
-  refuse();
+  refuse_lookups();
 }
 DnsResolver::~DnsResolver() = default;
 
 Deferred<std::vector<Address>> DnsResolver::resolve(std::string, Port) {
-  refuse();
+  refuse_lookups();
 }
 std::optional<Resolver::Families> DnsResolver::resolve_families(const std::string&, Port) {
-  refuse();
+  refuse_lookups();
 }
 Deferred<std::vector<AddressRecord>> DnsResolver::addresses(std::string, Address::Family) {
-  refuse();
+  refuse_lookups();
 }
 Deferred<std::vector<SrvRecord>> DnsResolver::srv(std::string) {
-  refuse();
+  refuse_lookups();
 }
 Deferred<std::vector<TxtRecord>> DnsResolver::txt(std::string) {
-  refuse();
+  refuse_lookups();
 }
 Deferred<std::vector<MxRecord>> DnsResolver::mx(std::string) {
-  refuse();
+  refuse_lookups();
 }
 Deferred<std::vector<PtrRecord>> DnsResolver::ptr(const Address&) {
-  refuse();
+  refuse_lookups();
 }
 void DnsResolver::clear_cache() noexcept {}
 

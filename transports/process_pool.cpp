@@ -52,7 +52,7 @@ Deferred<std::string> ProcessPool::call_packed(const std::string& function, std:
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_pools() {
   throw NotSupportedOnThisPlatform(
       "There are no worker processes on this system yet; use a ThreadPool.");
 }
@@ -60,14 +60,14 @@ namespace {
 }  // namespace
 
 ProcessPool::ProcessPool(Reactor&, ProcessPoolOptions) {
-  refuse();
+  refuse_pools();
 }
 ProcessPool::~ProcessPool() = default;
 Deferred<void> ProcessPool::stop(Duration, SourceLocation) {
-  refuse();
+  refuse_pools();
 }
 ProcessPoolStats ProcessPool::stats() const {
-  refuse();
+  refuse_pools();
 }
 const CallOptions& ProcessPool::call_options() const noexcept {
   static const CallOptions none;
@@ -75,7 +75,7 @@ const CallOptions& ProcessPool::call_options() const noexcept {
 }
 Deferred<std::string> ProcessPool::call_packed(const std::string&, std::string, const CallOptions&,
                                                const SourceLocation&) {
-  refuse();
+  refuse_pools();
 }
 
 #endif

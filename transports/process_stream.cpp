@@ -227,18 +227,18 @@ namespace weft {
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_processes() {
   throw NotSupportedOnThisPlatform("There are no processes on this system yet; use a socket.");
 }
 
 }  // namespace
 
 std::shared_ptr<Process> spawn_stream(Reactor&, ProcessOptions, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_processes();
 }
 Deferred<std::shared_ptr<Protocol>> connect_process(Reactor&, ProcessOptions,
                                                     std::shared_ptr<Factory>) {
-  refuse();
+  refuse_processes();
 }
 
 }  // namespace weft

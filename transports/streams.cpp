@@ -280,7 +280,7 @@ namespace weft {
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_streams() {
   throw NotSupportedOnThisPlatform(
       "This system's descriptors cannot be watched; use a transport of the reactor instead.");
 }
@@ -288,28 +288,28 @@ namespace {
 }  // namespace
 
 void adopt_stream(Reactor&, Descriptor, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 void adopt_pipes(Reactor&, Descriptor, Descriptor, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 void adopt_reader(Reactor&, Descriptor, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 void adopt_writer(Reactor&, Descriptor, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 void open_stdio(Reactor&, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 ListeningPort listen_stdio(Reactor&, std::shared_ptr<Factory>) {
-  refuse();
+  refuse_streams();
 }
 void open_fifo(Reactor&, const std::string&, FifoEnd, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 void open_serial(Reactor&, const std::string&, const SerialOptions&, std::shared_ptr<Protocol>) {
-  refuse();
+  refuse_streams();
 }
 
 }  // namespace weft

@@ -130,20 +130,20 @@ namespace weft {
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_systemd() {
   throw NotSupportedOnThisPlatform("There is no systemd here; have the reactor listen itself.");
 }
 
 }  // namespace
 
 std::vector<PassedSocket> sockets_from_systemd() {
-  refuse();
+  refuse_systemd();
 }
 ListeningPort listen_systemd(Reactor&, std::string_view, std::shared_ptr<Factory>) {
-  refuse();
+  refuse_systemd();
 }
 ListeningPort listen_systemd(Reactor&, std::size_t, std::shared_ptr<Factory>) {
-  refuse();
+  refuse_systemd();
 }
 
 }  // namespace weft

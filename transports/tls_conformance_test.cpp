@@ -1,4 +1,4 @@
-#include "../testing/conformance/stream_conformance.hpp"
+#include "../testing/conformance/stream_suite.hpp"
 #include "tls_streams_test.hpp"
 
 #include <memory>

@@ -6,6 +6,7 @@
 #include "../gather.hpp"
 #include "../race.hpp"
 #include "../step_clock_test.hpp"
+#include "../test_results_test.hpp"
 #include "sleep.hpp"
 #include "task.hpp"
 
@@ -21,11 +22,6 @@ namespace weft {
 namespace {
 
 using namespace std::chrono_literals;
-
-template <class T>
-Outcome<T> outcome_of(Deferred<T> deferred) {
-  return std::move(deferred.take_result()).value();
-}
 
 TEST(TaskCancelling, CancelsWhatTheInnermostTaskWaitsFor) {
   bool stopped = false;

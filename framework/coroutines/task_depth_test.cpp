@@ -1,6 +1,7 @@
 #include "../census.hpp"
 #include "../error.hpp"
 #include "../step_clock_test.hpp"
+#include "../test_results_test.hpp"
 #include "task.hpp"
 
 #include <gtest/gtest.h>
@@ -25,11 +26,6 @@ Task<int> ready(int number) {
 Task<int> dive(int depth, Deferred<int> bottom) {
   if (depth == 0) co_return co_await bottom;
   co_return co_await dive(depth - 1, std::move(bottom)) + 1;
-}
-
-template <class T>
-Outcome<T> outcome_of(Deferred<T> deferred) {
-  return std::move(deferred.take_result()).value();
 }
 
 TEST(TaskDepth, AwaitsAMillionResultsThatAreThere) {

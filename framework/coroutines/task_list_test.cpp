@@ -1,6 +1,7 @@
 #include "task_list.hpp"
 
 #include "../../testing/memory_reactor.hpp"
+#include "../test_results_test.hpp"
 #include "sleep.hpp"
 #include "task.hpp"
 
@@ -16,11 +17,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::MemoryReactor;
-
-template <class T>
-Outcome<T> outcome_of(Deferred<T> deferred) {
-  return std::move(deferred.take_result()).value();
-}
 
 Task<void> read_header(Deferred<void> bytes) {
   co_await bytes;

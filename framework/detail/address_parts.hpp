@@ -36,4 +36,14 @@ namespace weft::detail {
   return mapped ? ipv4_from(octets, 12, address.port()) : address;
 }
 
+/// Whether a port bound to it is reached by each address of the machine.
+[[nodiscard]] inline bool is_everywhere(const Address& address) {
+  return address.host() == "0.0.0.0" || address.host() == "::";
+}
+
+/// Whether it names the machine itself, whatever its interfaces.
+[[nodiscard]] inline bool is_here(const Address& address) {
+  return is_everywhere(address) || address.host() == "::1" || address.host().starts_with("127.");
+}
+
 }  // namespace weft::detail

@@ -24,7 +24,7 @@ std::shared_ptr<DatagramPort> make_datagram_port(AsioLoop& loop, const DatagramO
 
 namespace {
 
-using Protocol = net::generic::datagram_protocol;
+using DatagramProtocol = net::generic::datagram_protocol;
 
 // Windows has nothing to watch descriptors with. Asio waits for the socket, and no more.
 class AsioDatagramPort final : public DatagramPort {
@@ -35,7 +35,7 @@ class AsioDatagramPort final : public DatagramPort {
  private:
   void adopt(OwnedSocket socket) override {
     ErrorCode error;
-    waiter_.assign(Protocol(family(), 0), socket.get(), error);
+    waiter_.assign(DatagramProtocol(family(), 0), socket.get(), error);
     if (error) {
       throw ListenError("A port cannot be waited for: " + error.message() + ".", {}, to_std(error));
     }
@@ -96,7 +96,7 @@ class AsioDatagramPort final : public DatagramPort {
     }
   }
 
-  using Socket = net::basic_datagram_socket<Protocol>;
+  using Socket = net::basic_datagram_socket<DatagramProtocol>;
   std::shared_ptr<AsioLoop> loop_;
   Socket waiter_;
   bool reading_wanted_ = false;

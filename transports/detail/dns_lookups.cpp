@@ -12,14 +12,14 @@ namespace weft::detail {
 
 namespace {
 
-constexpr std::size_t max_name_size = 253;
-constexpr std::size_t max_label_size = 63;
+constexpr std::size_t max_text_size = 253;
+constexpr std::size_t max_part_size = 63;
 constexpr Port dns_port = 53;
 
 /// What is wrong with a name in lower case without a dot at its end; nothing when it can be asked.
 const char* fault_of(std::string_view name) {
   if (name.empty()) return "is empty";
-  if (name.size() > max_name_size) return "is longer than 253 bytes";
+  if (name.size() > max_text_size) return "is longer than 253 bytes";
   for (const char letter : name) {
     if (static_cast<unsigned char>(letter) >= 0x80) {
       return "is not ASCII; give its form for DNS, which begins with xn--";
@@ -29,7 +29,7 @@ const char* fault_of(std::string_view name) {
   for (std::size_t start = 0; start <= name.size();) {
     const auto end = std::min(name.find('.', start), name.size());
     if (end == start) return "has an empty part between its dots";
-    if (end - start > max_label_size) return "has a part longer than 63 bytes";
+    if (end - start > max_part_size) return "has a part longer than 63 bytes";
     start = end + 1;
   }
   return nullptr;
@@ -43,7 +43,7 @@ std::string normal(const std::string& name) {
 
 /// A name for a message: a beginning of it, in which every letter can be seen.
 std::string shown(const std::string& name) {
-  auto text = name.substr(0, max_name_size);
+  auto text = name.substr(0, max_text_size);
   std::replace_if(
       text.begin(), text.end(),
       [](char letter) { return (letter >= 0 && letter < ' ') || letter == 0x7f; }, '?');

@@ -4,7 +4,7 @@ namespace weft {
 
 namespace {
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_tls() {
   throw NotSupportedOnThisPlatform(
       "This weft was built without TLS; build it where OpenSSL 3 is installed.");
 }
@@ -12,19 +12,19 @@ namespace {
 }  // namespace
 
 TlsContext::TlsContext(const TlsServerOptions&) {
-  refuse();
+  refuse_tls();
 }
 
 TlsContext::TlsContext(const TlsClientOptions&) {
-  refuse();
+  refuse_tls();
 }
 
 void TlsContext::reload() {
-  refuse();
+  refuse_tls();
 }
 
 void TlsContext::reload(std::vector<TlsIdentity>) {
-  refuse();
+  refuse_tls();
 }
 
 bool TlsContext::is_server() const noexcept {
@@ -36,21 +36,21 @@ std::size_t TlsContext::handshakes() const noexcept {
 }
 
 std::shared_ptr<Factory> tls_server(TlsContext, std::shared_ptr<Factory>) {
-  refuse();
+  refuse_tls();
 }
 
 Deferred<std::shared_ptr<Protocol>> tls_connect(Clock&, ConnectFunction, TlsContext, std::string,
                                                 std::shared_ptr<Factory>) {
-  refuse();
+  refuse_tls();
 }
 
 Deferred<std::shared_ptr<Protocol>> connect_tls(Reactor&, TlsTarget, TlsContext,
                                                 std::shared_ptr<Factory>, const ConnectOptions&) {
-  refuse();
+  refuse_tls();
 }
 
 Deferred<void> start_tls(Transport&, TlsContext, std::string) {
-  refuse();
+  refuse_tls();
 }
 
 }  // namespace weft

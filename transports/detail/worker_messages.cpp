@@ -69,7 +69,7 @@ struct Writer {
   }
 };
 
-[[noreturn]] void refuse() {
+[[noreturn]] void refuse_message() {
   throw ProtocolError(
       "A worker process and its pool do not understand each other; see that nothing else writes to "
       "the worker's descriptor 3.");
@@ -83,7 +83,7 @@ class Reader {
   void operator()(std::uint64_t& number) { number = take_number<std::uint64_t>(); }
   void operator()(WorkerFailure::Kind& kind) {
     const auto number = take_number<std::uint8_t>();
-    if (number > static_cast<std::uint8_t>(WorkerFailure::Kind::unknown_function)) refuse();
+    if (number > static_cast<std::uint8_t>(WorkerFailure::Kind::unknown_function)) refuse_message();
     kind = static_cast<WorkerFailure::Kind>(number);
   }
   void operator()(std::string& text) { text = take(take_number<std::uint64_t>()); }
@@ -108,12 +108,12 @@ class Reader {
     return number;
   }
   void end() const {
-    if (!left_.empty()) refuse();
+    if (!left_.empty()) refuse_message();
   }
 
  private:
   std::string_view take(std::uint64_t size) {
-    if (size > left_.size()) refuse();
+    if (size > left_.size()) refuse_message();
     const auto taken = left_.substr(0, static_cast<std::size_t>(size));
     left_.remove_prefix(taken.size());
     return taken;
@@ -140,7 +140,7 @@ std::string write_frame(const Message& message) {
 template <class Message, std::size_t kind = 0>
 Message read_frame(std::size_t which, Reader& reader) {
   if constexpr (kind == std::variant_size_v<Message>) {
-    refuse();
+    refuse_message();
   } else {
     if (which != kind) return read_frame<Message, kind + 1>(which, reader);
     std::variant_alternative_t<kind, Message> message;

@@ -1,0 +1,1 @@
+#include "conformance/reactor_conformance.hpp"

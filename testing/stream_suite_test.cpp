@@ -1,0 +1,1 @@
+#include "conformance/stream_conformance.hpp"
