@@ -1,25 +1,18 @@
 #include "turn.hpp"
 
 #include "coroutines/detail/task_run.hpp"
+#include "detail/prefetch.hpp"
 #include "error.hpp"
 #include "logging.hpp"
 
-#include <cstddef>
 #include <new>
 
 namespace weft {
 
 namespace {
 
-// Has what a connection sends with fetched while the one before it sends.
-void prefetch([[maybe_unused]] const void* object) noexcept {
-#ifdef __GNUC__
-  constexpr std::ptrdiff_t line = 64;
-  const auto* const memory = static_cast<const char*>(object);
-  for (std::ptrdiff_t i = 0; i < 6; ++i)
-    __builtin_prefetch(memory + i * line);
-#endif
-}
+// Where a connection has what it sends with.
+constexpr int participant_lines = 6;
 
 }  // namespace
 
@@ -86,7 +79,7 @@ void Turn::flush_all() noexcept {
     const auto participant = std::move(first_to_flush_);
     first_to_flush_ = std::move(participant->next_to_flush_);
     participant->to_flush_ = false;
-    prefetch(first_to_flush_.get());
+    detail::prefetch(first_to_flush_.get(), participant_lines);
     participant->flush();
   }
 }

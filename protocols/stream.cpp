@@ -14,7 +14,7 @@ constexpr std::size_t max_idle_buffer = 2 * 1024;
 }  // namespace
 
 Stream::Stream(std::size_t max_buffered)
-    : max_buffered_(max_buffered), high_water_(StreamTransport::default_high_water) {}
+    : high_water_(StreamTransport::default_high_water), max_buffered_(max_buffered) {}
 
 Stream::~Stream() {
   // With a result its canceller goes, which knows this stream.
@@ -24,9 +24,11 @@ Stream::~Stream() {
 // ---- reading
 
 bool Stream::awaited() const noexcept {
-  if (const auto* const piece = std::get_if<Promise<Piece>>(&waiting_)) return piece->wanted();
-  const auto* const bytes = std::get_if<Promise<std::string>>(&waiting_);
-  return bytes != nullptr && bytes->wanted();
+  const auto has_reader = [](const auto* promise) {
+    return promise != nullptr && promise->wanted() && !promise->fired();
+  };
+  return has_reader(std::get_if<Promise<Piece>>(&waiting_)) ||
+         has_reader(std::get_if<Promise<std::string>>(&waiting_));
 }
 
 // A read that nobody waits for any more takes no bytes.
@@ -55,7 +57,11 @@ Deferred<T> Stream::read(Kind kind, std::size_t limit, SourceLocation where) {
       return Deferred<T>(Outcome<T>(*std::move(*found).value()));
     }
   }
-  auto& promise = waiting_.template emplace<Promise<T>>([this] { cancel_read(); }, where);
+  // One that waits for any bytes at all leaves none to hold the peer back for when it is cancelled:
+  // it is enough to see that when some come.
+  Callback canceller;
+  if (kind != Kind::some) canceller = [this] { cancel_read(); };
+  auto& promise = waiting_.template emplace<Promise<T>>(std::move(canceller), where);
   auto deferred = promise.deferred();
   release_hold();
   return deferred;
@@ -97,17 +103,21 @@ void Stream::cancel_read() noexcept {
   hold_back();
 }
 
+// Whoever is answered may read again.
+template <class T>
+Promise<T> Stream::end_waiting() {
+  auto promise = std::move(std::get<Promise<T>>(waiting_));
+  waiting_ = std::monostate();
+  return promise;
+}
+
 void Stream::answer(Outcome<Piece> outcome) {
-  // Whoever is answered may read again.
-  auto waiting = std::exchange(waiting_, std::monostate());
-  if (auto* const piece = std::get_if<Promise<Piece>>(&waiting)) {
-    piece->fire(std::move(outcome));
-  } else if (auto* const bytes = std::get_if<Promise<std::string>>(&waiting)) {
-    if (outcome) {
-      bytes->callback(*std::move(outcome).value());
-    } else {
-      bytes->errback(outcome.failure());
-    }
+  if (std::holds_alternative<Promise<Piece>>(waiting_)) {
+    end_waiting<Piece>().fire(std::move(outcome));
+  } else if (outcome) {
+    end_waiting<std::string>().callback(*std::move(outcome).value());
+  } else {
+    end_waiting<std::string>().errback(outcome.failure());
   }
 }
 
@@ -237,8 +247,8 @@ void Stream::data_received(BytesView data) {
   if (waiting() && kind_ == Kind::some && available() == 0) {
     // The usual case is copied once.
     const auto piece = data.first(limit_);
-    keep(data.from(piece.size()));
-    answer(Piece(piece.text()));
+    if (piece.size() < data.size()) keep(data.from(piece.size()));
+    end_waiting<Piece>().fire(Piece(piece.text()));
   } else {
     keep(data);
     answer_if_complete();

@@ -142,6 +142,8 @@ class Stream : public Protocol {
   [[nodiscard]] bool awaited() const noexcept;
   [[nodiscard]] bool waiting() const noexcept { return waiting_.index() != 0; }
   void cancel_read() noexcept;
+  template <class T>
+  Promise<T> end_waiting();
   void answer(Outcome<Piece> outcome);
   void answer_if_complete();
   [[nodiscard]] Answer attempt();
@@ -172,13 +174,13 @@ class Stream : public Protocol {
   // The read that waits, and what it waits for.
   std::variant<std::monostate, Promise<Piece>, Promise<std::string>> waiting_;
   std::size_t limit_ = 0;
+  std::size_t high_water_;
+  std::optional<Failure> loss_;
   // The unread bytes are those from `taken_` on.
   std::size_t taken_ = 0;
   std::string buffer_;
-  std::optional<Failure> loss_;
-  std::size_t max_buffered_;
-  std::size_t high_water_;
 
+  std::size_t max_buffered_;
   // How many unread bytes hold no delimiter.
   std::size_t searched_ = 0;
   std::string delimiter_;

@@ -192,6 +192,26 @@ TEST_F(StreamTest, LosesNoByteOfAReadThatIsCancelled) {
   EXPECT_EQ(shown(stream_->read_line()), "end");
 }
 
+TEST_F(StreamTest, IsReadAgainWhileTheDeferredOfACancelledReadIsStillHeld) {
+  auto cancelled = stream_->read_some();
+  cancelled.cancel();
+  auto next = stream_->read_some();
+  peer_->deliver("abc");
+  EXPECT_EQ(shown(std::move(next)), "abc");
+  static_cast<void>(failure_result_of<CancelledError>(std::move(cancelled)));
+}
+
+TEST_F(StreamTest, KeepsWhatComesBehindACancelledReadOfAnyBytes) {
+  connect(100);
+  auto cancelled = stream_->read_some();
+  cancelled.cancel();
+  peer_->deliver(std::string(300, 'a'));
+  peer_->deliver("one more piece");
+  EXPECT_EQ(stream_->available(), 300U);
+  static_cast<void>(failure_result_of<CancelledError>(std::move(cancelled)));
+  EXPECT_EQ(shown(stream_->read_some()), std::string(300, 'a'));
+}
+
 TEST_F(StreamTest, LosesNoByteWhateverIsReadAndWhereverItIsCancelled) {
   const std::string input = "a line\r\n and more\r\n";
   const std::vector<std::function<void()>> cancelled_reads{

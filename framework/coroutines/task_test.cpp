@@ -153,6 +153,16 @@ TEST(Task, AwaitsALeftValueOnceOnly) {
   EXPECT_EQ(value_of(ensure_deferred(twice())), 112);
 }
 
+TEST(Task, GetsItsResultWhenTheDeferredThatItAwaitsIsGone) {
+  Promise<int> promise;
+  auto deferred = std::make_unique<Deferred<int>>(promise.deferred());
+  auto result = [](Deferred<int>& awaited) -> Task<int> { co_return co_await awaited; }(*deferred);
+  auto begun = ensure_deferred(std::move(result));
+  deferred.reset();
+  promise.callback(7);
+  EXPECT_EQ(value_of(std::move(begun)), 7);
+}
+
 TEST(Task, RefusesToBeBegunTwice) {
   auto task = one();
   EXPECT_EQ(value_of(ensure_deferred(std::move(task))), 1);

@@ -33,38 +33,51 @@ auto awaited(TaskFrame& frame, Outcome<T>&& outcome)
 }
 
 /// Awaits a deferred, which it takes over. Nothing is allocated: the run itself is fed by the
-/// deferred's cell.
+/// deferred's cell, and all that the frame keeps meanwhile is where that is.
 template <class T, bool as_result>
 class DeferredAwaiter {
  public:
-  DeferredAwaiter(Deferred<T>&& deferred, TaskFrame& frame) noexcept
-      : deferred_(std::move(deferred)), frame_(frame) {}
+  DeferredAwaiter(Deferred<T>& deferred, TaskFrame& frame) noexcept
+      : deferred_(deferred), frame_(frame) {}
   DeferredAwaiter(const DeferredAwaiter&) = delete;
   DeferredAwaiter& operator=(const DeferredAwaiter&) = delete;
+  ~DeferredAwaiter() {
+    if (cell_ == nullptr) return;
+    cell_->reader_left();
+    cell_->release();
+  }
 
   bool await_ready() {
     deferred_.settle();
     if (deferred_.held_.outcome() != nullptr) return true;
-    auto* const cell = deferred_.held_.cell();
+    const auto* const cell = deferred_.held_.cell();
     if (cell == nullptr) refuse_consumed();
     if (!frame_.run().is_awaited_by(*cell)) return false;
     deferred_ = Deferred<T>(Outcome<T>(awaits_itself(frame_.awaits_at())));
     return true;
   }
   void await_suspend(std::coroutine_handle<>) noexcept {
-    // The cell stays ours too, and holds the result until await_resume takes it.
-    frame_.run().wait(*deferred_.held_.cell());
+    // The deferred may be gone before its result comes.
+    cell_ = deferred_.held_.cell();
+    deferred_.held_.clear();
+    frame_.run().wait(*cell_);
   }
   auto await_resume() -> std::conditional_t<as_result, Outcome<T>, T> {
-    deferred_.settle();
+    if (cell_ != nullptr) {
+      Outcome<T> outcome = cell_->take();
+      std::exchange(cell_, nullptr)->release();
+      return awaited<as_result>(frame_, std::move(outcome));
+    }
     Outcome<T> outcome = std::move(*deferred_.held_.outcome());
     deferred_.held_.clear();
     return awaited<as_result>(frame_, std::move(outcome));
   }
 
  private:
-  Deferred<T> deferred_;
+  Deferred<T>& deferred_;
   TaskFrame& frame_;
+  // What it waits for, once it does.
+  Cell<T>* cell_ = nullptr;
 };
 
 /// Awaits a task, which it takes over: begins it in the same run.
@@ -105,7 +118,7 @@ class AwaitingFrame : public TaskFrame {
   auto await_transform(Deferred<T>&& deferred,
                        SourceLocation where = SourceLocation::current()) noexcept {
     came_to(where);
-    return DeferredAwaiter<T, false>(std::move(deferred), *this);
+    return DeferredAwaiter<T, false>(deferred, *this);
   }
   template <class T>
   auto await_transform(Deferred<T>& deferred,
@@ -125,7 +138,7 @@ class AwaitingFrame : public TaskFrame {
   auto await_transform(AsResult<Deferred<T>>&& wrapped,
                        SourceLocation where = SourceLocation::current()) noexcept {
     came_to(where);
-    return DeferredAwaiter<T, true>(std::move(wrapped.awaitable), *this);
+    return DeferredAwaiter<T, true>(wrapped.awaitable, *this);
   }
   template <class T>
   auto await_transform(AsResult<Task<T>>&& wrapped,

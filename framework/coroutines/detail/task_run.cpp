@@ -2,6 +2,7 @@
 
 #include "../../census.hpp"
 #include "../../detail/names.hpp"
+#include "../../detail/prefetch.hpp"
 #include "../../error.hpp"
 #include "../../logging.hpp"
 #include "../../turn.hpp"
@@ -22,6 +23,9 @@ struct Destroying {
   bool dropping = false;
 };
 constexpr int max_depth = 100;
+
+// As much of a frame as most have.
+constexpr int frame_lines = 5;
 
 thread_local Destroying destroying;
 
@@ -76,6 +80,8 @@ bool TaskRun::begin() noexcept {
 }
 
 bool TaskRun::drive() noexcept {
+  // One that waited long is in no cache, and would be fetched line after line.
+  prefetch(innermost_, frame_lines);
   if (turn_ == nullptr && Turn::current() != nullptr) {
     leave_list();
     list_in(Turn::current());
@@ -109,13 +115,19 @@ void TaskRun::unwind() noexcept {
 }
 
 void TaskRun::raise(const Failure& failure) {
-  raised_.emplace(Raised{failure.exception(), failure});
-  std::rethrow_exception(raised_->thrown);
+  thrown_ = failure.exception();
+  raised_ = failure;
+  std::rethrow_exception(thrown_);
+}
+
+void TaskRun::forget_raised() noexcept {
+  thrown_ = nullptr;
+  raised_.reset();
 }
 
 Failure TaskRun::caught(const TaskFrame& frame) noexcept {
   auto thrown = std::current_exception();
-  if (raised_ && raised_->thrown == thrown) return raised_->failure;
+  if (thrown_ && thrown_ == thrown) return *raised_;
   return Failure(thrown, frame.made());
 }
 

@@ -117,7 +117,7 @@ class TaskRun {
   }
   /// The innermost frame waits for `source`, which is not ready; whoever awaits reads it.
   void wait(CellBase& source) noexcept {
-    if (raised_) raised_.reset();
+    if (thrown_) forget_raised();
     source.feed(cell_);
   }
   /// True when `source` waits for this run, so that to wait for it would never end.
@@ -181,6 +181,7 @@ class TaskRun {
     resumes_ = true;
   }
   bool drive() noexcept;
+  void forget_raised() noexcept;
   void list_in(Turn* turn) noexcept;
   void leave_list() noexcept;
   void link(TaskRun*& first) noexcept;
@@ -188,11 +189,7 @@ class TaskRun {
   /// The turn is gone; its tasks belong to no loop.
   static void left_behind(Turn& turn) noexcept;
 
-  struct Raised {
-    std::exception_ptr thrown;
-    Failure failure;
-  };
-
+  // What every wait needs comes first.
   CellBase& cell_;
   TaskFrame* innermost_;
   HeldContext context_;
@@ -202,11 +199,13 @@ class TaskRun {
   bool ended_ = false;
   bool cancel_next_wait_ = false;
   Turn* turn_ = nullptr;
+  // What was thrown into a frame last, and the failure that it stands for.
+  std::exception_ptr thrown_;
+  std::optional<Failure> raised_;
   // Which began it, or left it behind, where it belongs to no turn.
   std::thread::id thread_;
   TaskRun* next_ = nullptr;
   TaskRun* previous_ = nullptr;
-  std::optional<Raised> raised_;
 };
 
 /// How a task is called in messages: its name, or its function without types.
