@@ -238,6 +238,9 @@ void BasicReactor::round(std::optional<TimePoint> latest) {
   bool done_something = run_thread_calls();
   done_something = run_due(now()) > 0 || done_something;
   done_something = turn().wake_waiting() || done_something;
+  // A layer hears of its carrier's loss, and its own protocol of that: not one wait in vain for
+  // each.
+  if (turn().has_waiting()) turn().wake_waiting();
   if (state_ == State::ended) return;
   auto until = next_due();
   // Whoever runs single rounds waits for something to happen, and something has.

@@ -126,6 +126,64 @@ TEST_P(TlsUsage, SendsTheEndOfAHandshakeTogetherWithWhatFollowsIt) {
   ASSERT_TRUE(spin_until([&] { return client->data == "hello"; }));
   EXPECT_EQ(sends, 4);
 }
+
+class TlsClosingOnTheWire : public TlsUsage {
+ protected:
+  void SetUp() override {
+    const auto make = [this] {
+      server_ = std::make_shared<AccumulatingProtocol>();
+      server_->on_data = [](AccumulatingProtocol& self, BytesView data) { self.way().write(data); };
+      return server_;
+    };
+    port_ = reactor_->listen_tcp(0, tls_server(server_context_, factory_from(make)),
+                                 testing::on_loopback());
+    accepts = 0;
+    client_->on_made = [](AccumulatingProtocol& self) { self.way().write("hello"); };
+    TlsTarget target("127.0.0.1", port_.address().port());
+    target.server_name = test_server_name;
+    auto connecting =
+        connect_tls(*reactor_, target, client_context_, factory_from([&] { return client_; }));
+    ASSERT_TRUE(spin_until([&] { return client_->data == "hello"; }));
+    sends = receives = looks = shutdowns = poller_changes = 0;
+  }
+  std::shared_ptr<AccumulatingProtocol> client_ = std::make_shared<AccumulatingProtocol>();
+  std::shared_ptr<AccumulatingProtocol> server_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, TlsClosingOnTheWire, ::testing::ValuesIn(reactor_names()),
+                         [](const auto& name) { return name.param; });
+
+// Two goodbyes are sent and read, two descriptors taken out of the set: whose peer has said goodbye
+// is closed at once.
+TEST_P(TlsClosingOnTheWire, TakesNoLooksAtTheSocketWhenBothHaveSaidGoodbye) {
+  client_->way().lose_connection();
+  ASSERT_TRUE(spin_until([&] { return client_->lost() && server_->lost(); }));
+  EXPECT_TRUE(client_->lost_with<ConnectionDone>());
+  EXPECT_TRUE(server_->lost_with<ConnectionDone>());
+  EXPECT_EQ(shutdowns, 0);
+  if (GetParam() != "epoll") return;
+  EXPECT_EQ(accepts, 1);
+  EXPECT_EQ(sends, 2);
+  EXPECT_EQ(receives, 2);
+  EXPECT_EQ(looks, 0);
+  EXPECT_EQ(poller_changes, 2);
+}
+
+// The client ends its direction first, so the server's last bytes are still under way when the
+// server closes.
+TEST_P(TlsClosingOnTheWire, LosesNothingOfALongAnswerToAPeerThatHasSaidGoodbye) {
+  const std::string answer(3'000'000, 'x');
+  server_->on_eof = [&](AccumulatingProtocol& self) {
+    self.way().write(answer);
+    self.way().lose_connection();
+  };
+  client_->data.clear();
+  client_->way().lose_write_connection();
+  ASSERT_TRUE(spin_until([&] { return client_->lost() && server_->lost(); }));
+  EXPECT_EQ(client_->data.size(), answer.size());
+  EXPECT_TRUE(client_->lost_with<ConnectionDone>());
+  EXPECT_TRUE(server_->lost_with<ConnectionDone>());
+}
 #endif
 
 // ---- later

@@ -8,7 +8,15 @@
 
 #include <gtest/gtest.h>
 
+#ifdef __linux__
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#endif
+
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +42,34 @@ class Pinging final : public Protocol {
       "sixty-four bytes are the usual size of a message in a race";
   int rounds = 0;
 };
+
+#ifdef __linux__
+// Connects and reads outside of every loop.
+class BlockingClient {
+ public:
+  explicit BlockingClient(Port port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in server{};
+    server.sin_family = AF_INET;
+    server.sin_port = htons(port);
+    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&server), sizeof server), 0);
+  }
+  ~BlockingClient() { ::close(socket_); }
+  BlockingClient(const BlockingClient&) = delete;
+  BlockingClient& operator=(const BlockingClient&) = delete;
+  // Neither is counted.
+  void write(const std::string& data) const {
+    EXPECT_EQ(::write(socket_, data.data(), data.size()), static_cast<ssize_t>(data.size()));
+  }
+  [[nodiscard]] bool read_byte() const {
+    char byte = 0;
+    return ::read(socket_, &byte, 1) == 1;
+  }
+
+ private:
+  int socket_;
+};
+#endif
 
 class OnTheWire : public ::testing::TestWithParam<std::string> {
  protected:
@@ -119,6 +155,65 @@ TEST_P(OnTheWire, ReceivesAMessageInOneCallOnEpoll) {
   const int messages = 2 * (client->rounds - before);
   EXPECT_NEAR(receives, messages, 2);
   EXPECT_NEAR(sends, messages, 2);
+}
+
+// A client that closes first: the connection is put into the set, read from twice and taken out.
+TEST_P(OnTheWire, ServesABriefConnectionWithoutACallInVainOnEpoll) {
+  if (GetParam() != "epoll") GTEST_SKIP() << "Asio accepts on the other reactors";
+  const auto server = std::make_shared<AccumulatingProtocol>();
+  server->on_data = [](AccumulatingProtocol& self, BytesView data) { self.way().write(data); };
+  auto port =
+      reactor_->listen_tcp(0, factory_from([server] { return server; }), testing::on_loopback());
+  accepts = sends = receives = looks = shutdowns = poller_changes = 0;
+  {
+    const BlockingClient client(port.address().port());
+    client.write("x");
+    ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return server->data == "x"; }));
+    ASSERT_TRUE(client.read_byte());
+  }
+  ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return server->lost(); }));
+  EXPECT_EQ(accepts, 1);
+  EXPECT_EQ(receives, 2);
+  EXPECT_EQ(looks, 0);
+  EXPECT_EQ(shutdowns, 0);
+  EXPECT_EQ(poller_changes, 2);
+}
+
+// What it answered may be under way still, which one look tells.
+TEST_P(OnTheWire, ClosesAfterItsAnswerWithOneLookOnEpoll) {
+  if (GetParam() != "epoll") GTEST_SKIP() << "Asio looks on the other reactors";
+  const auto client = std::make_shared<AccumulatingProtocol>();
+  const auto server = std::make_shared<AccumulatingProtocol>();
+  server->on_data = [](AccumulatingProtocol& self, BytesView data) {
+    self.way().write(data);
+    self.way().lose_connection();
+  };
+  connect(client, server);
+  client->way().write("x");
+  looks = 0;
+  ASSERT_TRUE(
+      testing::spin_reactor_until(*reactor_, [&] { return client->lost() && server->lost(); }));
+  EXPECT_EQ(client->data, "x");
+  // A second one only where the answer has been acknowledged already.
+  EXPECT_GE(looks, 1);
+  EXPECT_LE(looks, 2);
+}
+
+// Who comes alone is taken by one call, and those that wait together by as many as they are, with
+// one more that finds nobody.
+TEST_P(OnTheWire, TakesABurstOfConnectionsInTwoRoundsOnEpoll) {
+  if (GetParam() != "epoll") GTEST_SKIP() << "Asio accepts on the other reactors";
+  constexpr std::size_t many = 20;
+  auto port = reactor_->listen_tcp(0, factory_for<AccumulatingProtocol>(), testing::on_loopback());
+  // The system connects them, with nobody in the loop.
+  std::vector<std::unique_ptr<BlockingClient>> clients;
+  for (std::size_t i = 0; i < many; ++i)
+    clients.push_back(std::make_unique<BlockingClient>(port.address().port()));
+  accepts = 0;
+  for (int round = 0; round < 2; ++round)
+    reactor_->run_once(std::chrono::seconds(1));
+  EXPECT_EQ(port.connections(), many);
+  EXPECT_EQ(accepts, static_cast<int>(many) + 1);
 }
 
 #endif

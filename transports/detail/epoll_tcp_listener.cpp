@@ -1,7 +1,6 @@
 #include "epoll_tcp_listener.hpp"
 
 #include "../../framework/logging.hpp"
-#include "accepting.hpp"
 #include "epoll_tcp_transport.hpp"
 #include "tcp_binding.hpp"
 
@@ -74,11 +73,15 @@ void TcpListener::stop_waiting() noexcept {
 
 void TcpListener::ready(std::uint32_t) noexcept {
   const auto self = Listener::shared_from_this();
-  const auto error = accept_some(
-      descriptor_, [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
-        take_connection(OwnedDescriptor(descriptor), detail::to_address(&peer, size));
-        return accepting();
-      });
+  const auto round = turn()->counts().rounds;
+  bool left = false;
+  const auto error =
+      accept_some(descriptor_, share_.begin(round), left,
+                  [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
+                    take_connection(OwnedDescriptor(descriptor), detail::to_address(&peer, size));
+                    return accepting();
+                  });
+  share_.end(round, left);
   if (!error) return;
   stop_waiting();
   rest(error);

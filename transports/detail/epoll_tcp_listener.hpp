@@ -1,6 +1,7 @@
 // A TCP port on an epoll set of ours.
 #pragma once
 
+#include "accepting.hpp"
 #include "asio_loop.hpp"
 #include "passed_port.hpp"
 #include "port_sharing.hpp"
@@ -37,6 +38,7 @@ class TcpListener final : public TakingListener, private Polled {
   bool polled_ = false;
   // Bound to one address, which is then that of every connection's end here.
   bool one_address_ = false;
+  AcceptShare share_;
 };
 
 }  // namespace weft::detail::epoll

@@ -125,12 +125,18 @@ void TcpTransport::read() {
     const auto room = borrow(AsioLoop::read_buffer_size);
     if (room.empty()) return;
     const auto count = ::recv(descriptor_, room.data(), room.size(), 0);
-    count > 0 ? received_in_place(static_cast<std::size_t>(count)) : read_ended(count);
+    count > 0 ? received_in_place(note_read(count, room.size())) : read_ended(count);
   } else {
     const auto room = loop_->read_buffer();
     const auto count = ::recv(descriptor_, room.data(), room.size(), 0);
-    count > 0 ? received({room.data(), static_cast<std::size_t>(count)}) : read_ended(count);
+    count > 0 ? received({room.data(), note_read(count, room.size())}) : read_ended(count);
   }
+}
+
+std::size_t TcpTransport::note_read(ssize_t count, std::size_t room) noexcept {
+  const auto size = static_cast<std::size_t>(count);
+  drained_ = size < room;
+  return size;
 }
 
 void TcpTransport::read_ended(ssize_t result) {
@@ -195,18 +201,20 @@ void TcpTransport::close_descriptor() noexcept {
 
 // Closing a socket with unread input, or that input still comes for, makes the system send a reset,
 // and the peer may then never see our last bytes. So we end our direction, and discard what comes
-// until the peer ends its own.
+// until the peer ends its own; unless it has said already, in what it sent, that nothing follows.
 void TcpTransport::close_in_order() noexcept {
   closed_ = true;
-  if (end_seen_ || turn() == nullptr || !wait_for_peers_end()) close_descriptor();
+  const bool nothing_comes = end_seen_ || (peer_done_ && drained_);
+  if (nothing_comes || turn() == nullptr || !wait_for_peers_end()) close_descriptor();
+}
+
+void TcpTransport::linger_less(bool peer_ended) noexcept {
+  peer_done_ = peer_ended;
 }
 
 bool TcpTransport::wait_for_peers_end() noexcept {
-  int unread = 0;
-  int unacknowledged = 0;
-  ::ioctl(descriptor_, FIONREAD, &unread);
-  ::ioctl(descriptor_, SIOCOUTQ, &unacknowledged);
-  if (unread == 0 && unacknowledged == 0) return false;
+  // As a rule the last of ours has just gone out, and the second look is spared.
+  if (!waits_in_socket(SIOCOUTQ) && !waits_in_socket(FIONREAD)) return false;
   try {
     ::shutdown(descriptor_, SHUT_WR);
     ask_for(EPOLLIN);
@@ -216,6 +224,11 @@ bool TcpTransport::wait_for_peers_end() noexcept {
   } catch (...) {
     return false;
   }
+}
+
+bool TcpTransport::waits_in_socket(unsigned long which) const noexcept {
+  int bytes = 0;
+  return ::ioctl(descriptor_, which, &bytes) == 0 && bytes > 0;
 }
 
 void TcpTransport::discard() noexcept {

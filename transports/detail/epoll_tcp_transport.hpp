@@ -3,6 +3,7 @@
 
 #include "../../framework/stream_transport.hpp"
 #include "asio_loop.hpp"
+#include "lingering.hpp"
 
 #include <span>
 #include <system_error>
@@ -15,7 +16,10 @@ void prepare_socket(Tcp::socket& socket, ErrorCode& error);
 
 /// Asio would wait through one operation a read, try each twice, and want memory for it in every
 /// idle connection; so the descriptor is taken out of Asio's care.
-class TcpTransport final : public StreamTransport, public TcpControl, private Polled {
+class TcpTransport final : public StreamTransport,
+                           public TcpControl,
+                           public Lingering,
+                           private Polled {
  public:
   TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer);
   /// Owns `descriptor`, which is prepared already.
@@ -30,6 +34,7 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
   [[nodiscard]] bool no_delay() const override;
   void set_keep_alive(bool on) override;
   [[nodiscard]] bool keep_alive() const override;
+  void linger_less(bool peer_ended) noexcept override;
 
  private:
   void ready(std::uint32_t events) noexcept override;
@@ -48,6 +53,7 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
   void deal_with(std::uint32_t events);
   void read();
   void read_ended(ssize_t result);
+  [[nodiscard]] std::size_t note_read(ssize_t count, std::size_t room) noexcept;
   [[nodiscard]] bool look_for_error();
   [[nodiscard]] bool reads() const noexcept { return reading_wanted() && !end_seen_; }
   [[nodiscard]] std::uint32_t wanted_events() const noexcept;
@@ -55,6 +61,7 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
   void leave_poller() noexcept;
   void discard() noexcept;
   [[nodiscard]] bool wait_for_peers_end() noexcept;
+  [[nodiscard]] bool waits_in_socket(unsigned long which) const noexcept;
   void close_descriptor() noexcept;
   void set_option(int level, int name, int value) noexcept;
   [[nodiscard]] int option(int level, int name) const noexcept;
@@ -70,6 +77,10 @@ class TcpTransport final : public StreamTransport, public TcpControl, private Po
   bool send_waits_ = false;
   bool end_seen_ = false;
   bool closed_ = false;
+  // The last read took all that there was.
+  bool drained_ = false;
+  // Nothing may come any more, the peer has said so.
+  bool peer_done_ = false;
   std::shared_ptr<AsioLoop> loop_;
   DelayedCall discard_call_;
   Address host_;

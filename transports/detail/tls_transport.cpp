@@ -451,7 +451,7 @@ TlsTransport::Step TlsTransport::read_to_scratch() {
 void TlsTransport::peer_ended() {
   if (std::exchange(peer_ended_, true)) return;
   if (state() == StreamState::closing_tls) {
-    if (!carrier_gone_) carrier_.lose_connection();
+    if (!carrier_gone_) lose_carrier();
   } else {
     ended();
   }
@@ -602,12 +602,14 @@ bool TlsTransport::begin_goodbye() noexcept {
   // Who half-closed before has waited for the peer as long as it wanted to.
   const bool waits = secured() && waits_for_peer_ && !said_goodbye_ && !peer_ended_;
   say_goodbye();
-  if (!waits) {
-    // Then TLS below us has no more to wait for either, though its own goodbye is yet to come.
-    if (auto* const below = dynamic_cast<TlsTransport*>(&carrier_)) below->waits_for_peer_ = false;
-    carrier_.lose_connection();
-  }
+  if (!waits) lose_carrier();
   return true;
+}
+
+// We wait for nothing more, so whoever carries us need not either.
+void TlsTransport::lose_carrier() {
+  if (auto* const below = dynamic_cast<Lingering*>(&carrier_)) below->linger_less(peer_ended_);
+  carrier_.lose_connection();
 }
 
 void TlsTransport::close_in_order() noexcept {

@@ -4,6 +4,7 @@
 #include "../../framework/stream_transport.hpp"
 #include "../../framework/tls_info.hpp"
 #include "../../framework/unique_function.hpp"
+#include "lingering.hpp"
 #include "tls_errors.hpp"
 #include "tls_shared.hpp"
 
@@ -19,7 +20,7 @@ namespace weft::detail {
 /// OpenSSL reads what the carrier has received where it lies, and writes to a scratch buffer that
 /// is handed to the carrier at once: an idle connection keeps neither. Its protocol may come when
 /// the handshake is done (`establish`) or have been there before (`adopt`).
-class TlsTransport final : public StreamTransport {
+class TlsTransport final : public StreamTransport, public Lingering {
  public:
   /// Told once how the handshake ended; null when it is done.
   using HandshakeEnded = UniqueFunction<void(TlsTransport&, const Failure*)>;
@@ -44,6 +45,8 @@ class TlsTransport final : public StreamTransport {
   [[nodiscard]] const TlsInfo* tls() const noexcept override;
   [[nodiscard]] const ProxyHeader* proxied() const noexcept override { return carrier_.proxied(); }
   [[nodiscard]] HeldContext* context() noexcept override;
+  // It has a goodbye of its own to say, but not to wait for.
+  void linger_less(bool) noexcept override { waits_for_peer_ = false; }
 
   // ---- what the carrier tells
 
@@ -106,6 +109,7 @@ class TlsTransport final : public StreamTransport {
   void close_in_order() noexcept override;
   void close_abruptly() noexcept override;
   [[nodiscard]] Failure failure_from(std::error_code error) const override;
+  void lose_carrier();
   void stop_calls() noexcept;
 
   // Kept by `lower_`.

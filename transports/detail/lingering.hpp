@@ -1,0 +1,16 @@
+// A carrier that waits for its peer at a close, and may be told that it need not.
+#pragma once
+
+namespace weft::detail {
+
+class Lingering {
+ public:
+  /// The stream that it carries waits for nothing more. `peer_ended` when its peer has said that
+  /// nothing follows: what might still come then destroys nothing that anybody keeps to.
+  virtual void linger_less(bool peer_ended) noexcept = 0;
+
+ protected:
+  ~Lingering() = default;
+};
+
+}  // namespace weft::detail
