@@ -13,7 +13,8 @@ target_compile_options(
             -Wall
             -Wextra
             -Wpedantic
-            -Wshadow
+            # In a batch of sources a name in one may hide another's, which nobody could see.
+            $<$<NOT:$<BOOL:${WEFT_UNITY_BUILD}>>:-Wshadow>
             -Wnon-virtual-dtor
             -Wold-style-cast
             -Wcast-qual
@@ -37,8 +38,7 @@ if(WEFT_COVERAGE)
 endif()
 
 # Most of what a source costs is the same templates of headers, once more: sources that are compiled together
-# share them. No more than a batch, so that two cores have work, and little memory is needed. What a batch shadows,
-# or seems to lay open of unnamed namespaces, is no fault of its sources: the trees without batches hold them to that.
+# share them. No more than a batch, so that two cores have work, and little memory is needed.
 function(weft_unity_build target)
   if(WEFT_UNITY_BUILD)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
@@ -46,9 +46,8 @@ function(weft_unity_build target)
     get_target_property(sources ${target} SOURCES)
     list(FILTER sources INCLUDE REGEX "(allocation_counter|counted_calls|live_bytes)_test[.]cpp")
     set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-    target_compile_options(
-      ${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:-Wno-shadow>
-                        $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+    # A batch is a file that includes its sources, so that GCC takes their unnamed namespaces for those of headers.
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
   endif()
 endfunction()
 
