@@ -6,7 +6,8 @@ namespace weft::detail {
 class Lingering {
  public:
   /// The stream that it carries waits for nothing more. `peer_ended` when its peer has said that
-  /// nothing follows: what might still come then destroys nothing that anybody keeps to.
+  /// nothing follows: the close need not wait for it then. Whoever sends more all the same may see
+  /// a reset.
   virtual void linger_less(bool peer_ended) noexcept = 0;
 
  protected:
