@@ -62,6 +62,7 @@ Deferred<T> Stream::read(Kind kind, std::size_t limit, SourceLocation where) {
   Callback canceller;
   if (kind != Kind::some) canceller = [this] { cancel_read(); };
   auto& promise = waiting_.template emplace<Promise<T>>(std::move(canceller), where);
+  reader_ = detail::TaskMemory::current();
   auto deferred = promise.deferred();
   release_hold();
   return deferred;
@@ -243,6 +244,7 @@ void Stream::release_hold() {
 }
 
 void Stream::data_received(BytesView data) {
+  if (waiting()) reader_.fetch();
   drop_unwanted_read();
   if (waiting() && kind_ == Kind::some && available() == 0) {
     // The usual case is copied once.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../framework/clock.hpp"
+#include "../framework/coroutines/detail/task_memory.hpp"
 #include "../framework/deferred.hpp"
 #include "../framework/error.hpp"
 #include "../framework/protocol.hpp"
@@ -173,6 +174,7 @@ class Stream : public Protocol {
   bool writing_ended_ = false;
   // The read that waits, and what it waits for.
   std::variant<std::monostate, Promise<Piece>, Promise<std::string>> waiting_;
+  detail::TaskMemory reader_;
   std::size_t limit_ = 0;
   std::size_t high_water_;
   std::optional<Failure> loss_;

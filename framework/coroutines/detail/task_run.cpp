@@ -2,10 +2,10 @@
 
 #include "../../census.hpp"
 #include "../../detail/names.hpp"
-#include "../../detail/prefetch.hpp"
 #include "../../error.hpp"
 #include "../../logging.hpp"
 #include "../../turn.hpp"
+#include "task_memory.hpp"
 
 #include <mutex>
 #include <string_view>
@@ -23,9 +23,6 @@ struct Destroying {
   bool dropping = false;
 };
 constexpr int max_depth = 100;
-
-// As much of a frame as most have.
-constexpr int frame_lines = 5;
 
 thread_local Destroying destroying;
 
@@ -72,6 +69,15 @@ void TaskFrame::drop() noexcept {
   destroying.dropping = false;
 }
 
+TaskMemory TaskMemory::current() noexcept {
+  TaskMemory memory;
+  if (const TaskRun* const run = TaskRun::current_) {
+    memory.run_ = &run->cell_;
+    memory.frame_ = run->innermost_->handle_.address();
+  }
+  return memory;
+}
+
 // ---- runs
 
 bool TaskRun::begin() noexcept {
@@ -81,12 +87,13 @@ bool TaskRun::begin() noexcept {
 
 bool TaskRun::drive() noexcept {
   // One that waited long is in no cache, and would be fetched line after line.
-  prefetch(innermost_, frame_lines);
+  prefetch(innermost_, TaskMemory::frame_lines);
   if (turn_ == nullptr && Turn::current() != nullptr) {
     leave_list();
     list_in(Turn::current());
   }
   const ContextSwitch inside(context_);
+  const TaskRun* const outer = std::exchange(current_, this);
   running_ = true;
   do {
     resumes_ = false;
@@ -98,6 +105,7 @@ bool TaskRun::drive() noexcept {
     }
   } while (resumes_);
   running_ = false;
+  current_ = outer;
   return ended_;
 }
 

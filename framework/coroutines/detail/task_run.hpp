@@ -69,6 +69,7 @@ class TaskFrame {
   }
 
  private:
+  friend class TaskMemory;
   friend class TaskRun;
 
   /// Reports call this what they would have called `ended`.
@@ -175,6 +176,7 @@ class TaskRun {
 
  private:
   friend class weft::Turn;
+  friend class TaskMemory;
 
   void go_on_with(TaskFrame& frame) noexcept {
     innermost_ = &frame;
@@ -188,6 +190,9 @@ class TaskRun {
   void unlink(TaskRun*& first) noexcept;
   /// The turn is gone; its tasks belong to no loop.
   static void left_behind(Turn& turn) noexcept;
+
+  // The innermost that runs in this thread.
+  static inline thread_local const TaskRun* current_ = nullptr;
 
   // What every wait needs comes first.
   CellBase& cell_;
