@@ -48,8 +48,9 @@ class ObjectWatcher final : public Watch::Watcher,
   Callback signalled_;
 };
 
-// Who waits. The system's threads are given a number instead of an address: Wine (8.0) may call
-// once more after UnregisterWaitEx has returned, when the object is signalled meanwhile.
+// Who waits. The system's threads are given a number instead of an address: Wine (8.0) may still
+// call when UnregisterWaitEx has returned, if the object is signalled just then; and Asio, whose
+// waits do not look at that, does not wait for a call that is about to post.
 class Waits {
  public:
   std::uintptr_t add(ObjectWatcher& watcher) {
