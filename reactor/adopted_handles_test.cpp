@@ -117,6 +117,19 @@ TEST_F(AdoptedHandles, ReadWhatAnotherProgramWritesUntilItEnds) {
   EXPECT_TRUE(protocol_->lost_with<ConnectionDone>());
 }
 
+TEST_F(AdoptedHandles, ReadMessagesThatAreLongerThanARead) {
+  const auto name = unused_pipe_name();
+  auto pipe = pipe_instance(name, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE);
+  adopt_stream(*reactor_, given(pipe_client(name)), other_);
+  adopt_stream(*reactor_, given(std::move(pipe)), protocol_);
+  for (const std::size_t size : {std::size_t{1'025}, std::size_t{60'000}}) {
+    protocol_->data.clear();
+    other_->way().write(std::string(size, 'x'));
+    EXPECT_TRUE(spin_until([&] { return protocol_->data.size() == size; }));
+  }
+  EXPECT_FALSE(protocol_->lost());
+}
+
 TEST_F(AdoptedHandles, WriteWhatAnotherProgramReadsUntilTheEnd) {
   auto pipe = weft::detail::overlapped_pipe_pair(PipeFlow::from_us);
   adopt_writer(*reactor_, given(std::move(pipe.ours)), protocol_);

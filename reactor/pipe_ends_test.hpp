@@ -22,10 +22,11 @@ inline std::string full_pipe_name(const std::string& name) {
 
 /// One instance of a named pipe, as a program without weft makes it.
 inline weft::detail::OwnedHandle pipe_instance(const std::string& name,
-                                               DWORD access = PIPE_ACCESS_DUPLEX) {
-  weft::detail::OwnedHandle instance(::CreateNamedPipeA(
-      full_pipe_name(name).c_str(), access | FILE_FLAG_OVERLAPPED,
-      PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT, 1, 4096, 4096, 0, nullptr));
+                                               DWORD access = PIPE_ACCESS_DUPLEX,
+                                               DWORD mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE) {
+  weft::detail::OwnedHandle instance(
+      ::CreateNamedPipeA(full_pipe_name(name).c_str(), access | FILE_FLAG_OVERLAPPED,
+                         mode | PIPE_WAIT, 1, 4096, 4096, 0, nullptr));
   if (!instance.open()) throw std::runtime_error("no pipe could be made");
   return instance;
 }

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <io.h>
 #include <string>
-#include <winsock2.h>
+#include <windows.h>
 
 namespace {
 
@@ -46,7 +46,7 @@ int wait_for_ever() {
 }
 
 int copy(int from, int first, int second = -1) {
-  static char block[64 * 1024];
+  char block[64 * 1024];
   ::_setmode(from, _O_BINARY);
   for (;;) {
     const int count = ::_read(from, block, sizeof block);
@@ -144,47 +144,21 @@ int tell_handles(wchar_t** handles, int count) {
   return 0;
 }
 
-// Sends what comes to the port, and says what comes from there; each direction ends by itself.
-DWORD WINAPI say_what_comes(void* from) {
-  static char block[64 * 1024];
-  const auto socket = reinterpret_cast<SOCKET>(from);
-  for (;;) {
-    const int count = ::recv(socket, block, sizeof block, 0);
-    // What ended in disorder ends the whole.
-    if (count < 0 || (count > 0 && !write_all(1, block, static_cast<std::size_t>(count)))) {
-      ::ExitProcess(1);
-    }
-    if (count == 0) break;
-  }
+// The way back of a relay. Each direction ends by itself, and in order: a pipe tells the end of who
+// wrote to it and of who read from it, but not how they ended.
+DWORD WINAPI relay_back(void*) {
+  copy(3, 1);
+  ::_close(3);
   ::_close(1);
   return 0;
 }
 
-int relay(const wchar_t* port) {
-  static char block[64 * 1024];
-  WSADATA data{};
-  if (::WSAStartup(MAKEWORD(2, 2), &data) != 0) return 95;
-  const SOCKET socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in server{};
-  server.sin_family = AF_INET;
-  server.sin_port = ::htons(static_cast<unsigned short>(number(port)));
-  server.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
-  if (::connect(socket, reinterpret_cast<const sockaddr*>(&server), sizeof server) != 0) return 94;
-  const HANDLE back =
-      ::CreateThread(nullptr, 0, &say_what_comes, reinterpret_cast<void*>(socket), 0, nullptr);
-  ::_setmode(0, _O_BINARY);
-  for (;;) {
-    const int count = ::_read(0, block, sizeof block);
-    if (count <= 0) break;
-    for (int sent = 0; sent < count;) {
-      const int more = ::send(socket, block + sent, count - sent, 0);
-      if (more < 0) return 1;
-      sent += more;
-    }
-  }
-  ::shutdown(socket, SD_SEND);
+// Stands between two pairs of pipes: what it reads goes to 4, and what comes from 3 it says.
+int relay() {
+  const HANDLE back = ::CreateThread(nullptr, 0, &relay_back, nullptr, 0, nullptr);
+  copy(0, 4);
+  ::_close(4);
   ::WaitForSingleObject(back, INFINITE);
-  ::closesocket(socket);
   return 0;
 }
 
@@ -217,6 +191,7 @@ int wmain(int count, wchar_t** arguments) {
   if (is(L"fault")) return fault();
   if (is(L"grandchild")) return start_another(L"late") ? 3 : 96;
   if (is(L"late")) return copy(0, 1), say("late"), 0;
+  if (is(L"relay")) return relay();
   if (is(L"ignore-term") || is(L"ready") || is(L"stubborn")) return wait_stubbornly();
   if (is(L"stubborn-grandchild")) return leave_stubborn_grandchild();
   if (is(L"wait")) return wait_for_ever();
@@ -225,7 +200,6 @@ int wmain(int count, wchar_t** arguments) {
     const wchar_t* const value = arguments[2];
     if (is(L"exit")) return number(value);
     if (is(L"much")) return write_much(value);
-    if (is(L"relay")) return relay(value);
     if (is(L"say")) return say(narrow(value)), 0;
     if (is(L"complain")) return say(narrow(value), 2), 7;
     if (is(L"copy") && count > 3) return copy(number(value), number(arguments[3]));

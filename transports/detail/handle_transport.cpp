@@ -40,6 +40,11 @@ bool says_end(const ErrorCode& error) noexcept {
          error.value() == ERROR_NO_DATA || error.value() == ERROR_HANDLE_EOF;
 }
 
+// Whether all that is wrong is that a message was longer than the room for it; its rest comes next.
+bool says_more(const ErrorCode& error) noexcept {
+  return error.category() == boost::system::system_category() && error.value() == ERROR_MORE_DATA;
+}
+
 }  // namespace
 
 StreamHandle taken_by(AsioLoop& loop, OwnedHandle handle) {
@@ -107,7 +112,7 @@ void HandleTransport::read() {
 
 void HandleTransport::read_done(const ErrorCode& error, std::size_t count) {
   if (closed_) return;
-  if (error) {
+  if (error && !says_more(error)) {
     reading_ = false;
     if (says_end(error)) {
       end_seen_ = true;
@@ -146,7 +151,7 @@ void HandleTransport::watch_output() {
 void HandleTransport::watch_done(const ErrorCode& error) {
   reading_ = false;
   if (closed_ || end_seen_ || error == net::error::operation_aborted) return;
-  if (!error) {
+  if (!error || says_more(error)) {
     watch_output();
   } else if (error.value() == ERROR_ACCESS_DENIED) {
     reading_ = true;

@@ -4,10 +4,13 @@
 #include "../../framework/turn.hpp"
 #include "asio_loop.hpp"
 
-#include <boost/asio/windows/object_handle.hpp>
+#include <boost/asio/post.hpp>
 
-#include <atomic>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <system_error>
 #include <utility>
 
 namespace weft::detail::iocp {
@@ -19,28 +22,18 @@ class ObjectWatcher final : public Watch::Watcher,
                             public std::enable_shared_from_this<ObjectWatcher> {
  public:
   ObjectWatcher(AsioLoop& loop, OwnedHandle object, Callback signalled)
-      : loop_(loop.shared_from_this()), object_(loop.io), signalled_(std::move(signalled)) {
-    object_.assign(object.get());
-    static_cast<void>(object.release());
+      : loop_(loop.shared_from_this()),
+        object_(std::move(object)),
+        signalled_(std::move(signalled)) {
     census().watches.fetch_add(1, std::memory_order_relaxed);
   }
   ~ObjectWatcher() override { cancel(); }
 
-  void wait() {
-    loop_->asio_used();
-    object_.async_wait([weak = weak_from_this()](const ErrorCode& error) {
-      const auto watcher = weak.lock();
-      if (watcher != nullptr && watcher->active() && !error) watcher->ready();
-    });
-  }
-  void cancel() noexcept override {
-    if (!active()) return;
-    census().watches.fetch_sub(1, std::memory_order_relaxed);
-    loop_->asio_used();
-    ErrorCode ignored;
-    object_.close(ignored);
-  }
-  [[nodiscard]] bool active() const noexcept override { return object_.is_open(); }
+  void wait();
+  void cancel() noexcept override;
+  [[nodiscard]] bool active() const noexcept override { return object_.open(); }
+  /// Thread: any, as long as it is among the waits.
+  void post();
 
  private:
   void ready() {
@@ -48,11 +41,74 @@ class ObjectWatcher final : public Watch::Watcher,
     loop_->reactor.turn().enter_logged("The callback of a wait threw", [&] { signalled(); });
   }
 
-  // Before the handle, which leaves its context when it goes.
   std::shared_ptr<AsioLoop> loop_;
-  net::windows::object_handle object_;
+  OwnedHandle object_;
+  HANDLE wait_ = nullptr;
+  std::uintptr_t number_ = 0;
   Callback signalled_;
 };
+
+// Who waits. The system's threads are given a number instead of an address: Wine (8.0) may still
+// call when UnregisterWaitEx has returned, if the object is signalled just then; and Asio, whose
+// waits do not look at that, does not wait for a call that is about to post.
+class Waits {
+ public:
+  std::uintptr_t add(ObjectWatcher& watcher) {
+    const std::scoped_lock lock(mutex_);
+    watchers_.emplace(++last_, &watcher);
+    return last_;
+  }
+  void remove(std::uintptr_t number) noexcept {
+    const std::scoped_lock lock(mutex_);
+    watchers_.erase(number);
+  }
+  // It cannot go while it posts, since it must be removed before.
+  void signalled(std::uintptr_t number) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = watchers_.find(number);
+    if (found != watchers_.end()) found->second->post();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::uintptr_t, ObjectWatcher*> watchers_;
+  std::uintptr_t last_ = 0;
+};
+
+Waits& waits() {
+  static Waits all;
+  return all;
+}
+
+void CALLBACK object_signalled(void* number, BOOLEAN) {
+  waits().signalled(reinterpret_cast<std::uintptr_t>(number));
+}
+
+void ObjectWatcher::wait() {
+  number_ = waits().add(*this);
+  if (!::RegisterWaitForSingleObject(&wait_, object_.get(), &object_signalled,
+                                     reinterpret_cast<void*>(number_), INFINITE,
+                                     WT_EXECUTEONLYONCE)) {
+    throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(),
+                            "An object cannot be waited for");
+  }
+}
+
+void ObjectWatcher::cancel() noexcept {
+  if (!active()) return;
+  census().watches.fetch_sub(1, std::memory_order_relaxed);
+  waits().remove(number_);
+  // Waits for a call that is under way.
+  if (wait_ != nullptr) ::UnregisterWaitEx(wait_, INVALID_HANDLE_VALUE);
+  object_.close();
+}
+
+void ObjectWatcher::post() {
+  net::post(loop_->io, [weak = weak_from_this()] {
+    const auto watcher = weak.lock();
+    if (watcher != nullptr && watcher->active()) watcher->ready();
+  });
+}
 
 }  // namespace
 
