@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using testing::ManualClock;
 using testing::MemoryReactor;
 
-const ContextVar<int> number("number", 0, {.text = to_text<int>});
+const ContextVar<int> count("count", 0, {.text = to_text<int>});
 
 class ContextEnd : public ::testing::Test {
  protected:
@@ -28,8 +28,8 @@ class ContextEnd : public ::testing::Test {
   void TearDown() override { EXPECT_TRUE(Context::current().empty()); }
   Context begun() {
     return Context().run([this] {
-      number.set(1);
-      Context::current().on_exit([this] { ends_.push_back(number.get()); });
+      count.set(1);
+      Context::current().on_exit([this] { ends_.push_back(count.get()); });
       return Context::current();
     });
   }
@@ -47,16 +47,16 @@ TEST_F(ContextEnd, ComesOnceWhenTheLastHolderLetsGoAndRunsInThatContext) {
 
 TEST_F(ContextEnd, WaitsForContextsThatDeriveFromItBeforeAndAfter) {
   auto context = Context().run([] {
-    number.set(1);
+    count.set(1);
     return Context::current();
   });
   auto earlier = context.run([] {
-    number.set(2);
+    count.set(2);
     return Context::current();
   });
-  context.on_exit([this] { ends_.push_back(number.get()); });
+  context.on_exit([this] { ends_.push_back(count.get()); });
   auto later = earlier.run([] {
-    number.set(3);
+    count.set(3);
     return Context::current();
   });
   context = Context();
@@ -109,7 +109,7 @@ TEST_F(ContextEnd, IsATurnOfTheLoopThatLetsGoBetweenItsCallbacks) {
   const auto peer = reactor.connect_to(80);
   bool was_inside = false;
   Context().run([&] {
-    number.set(1);
+    count.set(1);
     Context::current().on_exit([&] {
       was_inside = reactor.turn().inside();
       protocol->way().write("the end");
@@ -145,7 +145,7 @@ TEST_F(ContextEnd, BelongsToTheCallbackThatLetsGo) {
 }
 
 TEST_F(ContextEnd, CannotBeAskedForWhereThereIsNone) {
-  const auto scope = number.scoped(1);
+  const auto scope = count.scoped(1);
   EXPECT_THROW(Context().on_exit([] {}), InvalidArgument);
   EXPECT_THROW(Context::current().on_exit({}), InvalidArgument);
 }
@@ -157,7 +157,7 @@ TEST_F(ContextEnd, ComesWithTheThreadThatSetItOrInTheReactorThatWasAskedTo) {
   MemoryReactor reactor(MemoryReactor::Time::real);
   std::thread::id ended_in;
   std::thread([&] {
-    number.set(1);
+    count.set(1);
     Context::current().on_exit(reactor, [&] { ended_in = std::this_thread::get_id(); });
   }).join();
   reactor.settle();
@@ -170,7 +170,7 @@ TEST_F(ContextEnd, IsLoggedWhereItsReactorTakesNoMoreCalls) {
   reactor.run();
   const testing::LogCapture log;
   Context().run([&] {
-    number.set(1);
+    count.set(1);
     Context::current().on_exit(reactor, [] { ADD_FAILURE() << "called"; });
   });
   EXPECT_TRUE(log.contains("on_exit"));
