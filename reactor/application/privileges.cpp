@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t max_entry_bytes = 1 << 20;
 constexpr std::size_t max_groups = 1 << 16;
 
-std::optional<std::uint32_t> number_in(const std::string& text) {
+std::optional<std::uint32_t> id_in(const std::string& text) {
   std::uint32_t number = 0;
   const auto* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
@@ -53,7 +53,7 @@ struct User {
 };
 
 std::uint32_t group_named(const std::string& name) {
-  if (const auto number = number_in(name)) return *number;
+  if (const auto number = id_in(name)) return *number;
   struct group entry {};
   std::vector<char> room;
   const auto find = [&](struct group* to, char* text, std::size_t size, struct group** found) {
@@ -78,7 +78,7 @@ std::vector<std::uint32_t> groups_of(const char* user, std::uint32_t group) {
 
 /// `group`, if any, takes the place of the user's own.
 User user_named(const std::string& name, std::optional<std::uint32_t> group) {
-  const auto number = number_in(name);
+  const auto number = id_in(name);
   struct passwd entry {};
   std::vector<char> room;
   const auto find = [&](struct passwd* to, char* text, std::size_t size, struct passwd** found) {
