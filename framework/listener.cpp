@@ -1,5 +1,6 @@
 #include "listener.hpp"
 
+#include "context.hpp"
 #include "error.hpp"
 #include "listening_port.hpp"
 #include "logging.hpp"
@@ -89,7 +90,7 @@ void Listener::opened(Address address) {
 
 PendingWork Listener::describe() const {
   if (!listening_) return {};
-  return {"port", address_.text() + (paused_ ? ", paused" : ""), where()};
+  return {"port", address_.text() + (pauses_ > 0 ? ", paused" : ""), where()};
 }
 
 void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexcept {
@@ -118,15 +119,14 @@ void Listener::accepted(const std::shared_ptr<StreamTransport>& transport) noexc
 }
 
 void Listener::pause_accepting() noexcept {
-  if (!accepting()) return;
-  paused_ = true;
+  if (!listening_ || pauses_++ > 0) return;
   rest_call_.cancel_if_active();
   hold_port();
 }
 
 void Listener::resume_accepting() noexcept {
-  if (!std::exchange(paused_, false) || !listening_) return;
-  accept_soon();
+  if (!listening_ || pauses_ == 0) return;
+  if (--pauses_ == 0) accept_soon();
 }
 
 void Listener::accept_soon() noexcept {
@@ -142,6 +142,10 @@ void Listener::rest(std::error_code reason) noexcept {
           "Accepting on " + address().text() + " failed: " + reason.message() +
               "; it is tried again every 100 ms");
     }
+    // Whoever's callback this is in has nothing to do with it.
+    const auto nobodys = Context::suppress();
+    // One that resumed meanwhile may have been followed by this trouble twice.
+    rest_call_.cancel_if_active();
     rest_call_ = clock_.call_later(rest_time, [this] { accept_again(); });
   } catch (...) {
     accept_soon();
@@ -194,7 +198,10 @@ void Listener::check_drained() noexcept {
 void Listener::wake() noexcept {
   const Turn::Scope scope(*turn());
   if (listening_) {
-    if (std::exchange(accepts_soon_, false) && !paused_) accept_again();
+    if (!std::exchange(accepts_soon_, false) || !accepting()) return;
+    // In a loop inside a callback, that one's context is current.
+    const auto nobodys = Context::suppress();
+    accept_again();
     return;
   }
   while (!waiting_for_stop_.empty())

@@ -31,7 +31,7 @@ class Listener : public StreamOwner,
   [[nodiscard]] const Address& address() const noexcept { return address_; }
   [[nodiscard]] bool listening() const noexcept { return listening_; }
   [[nodiscard]] std::size_t connections() const noexcept { return open_.size(); }
-  [[nodiscard]] bool accepting() const noexcept { return listening_ && !paused_; }
+  [[nodiscard]] bool accepting() const noexcept { return listening_ && pauses_ == 0; }
   void pause_accepting() noexcept;
   void resume_accepting() noexcept;
   void stop();
@@ -88,8 +88,8 @@ class Listener : public StreamOwner,
   DelayedCall rest_call_;
   detail::WaitingLine<void> waiting_for_stop_;
   detail::WaitingLine<void> waiting_for_drain_;
+  std::size_t pauses_ = 0;
   bool listening_ = false;
-  bool paused_ = false;
   bool short_of_resources_ = false;
   // Accepting is to go on when the loop comes round.
   bool accepts_soon_ = false;

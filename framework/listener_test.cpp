@@ -4,6 +4,7 @@
 #include "../testing/log_capture.hpp"
 #include "../testing/manual_clock.hpp"
 #include "../testing/string_transport.hpp"
+#include "context.hpp"
 #include "error.hpp"
 #include "listening_port.hpp"
 #include "noting_factory_test.hpp"
@@ -144,6 +145,8 @@ TEST_F(ListenerTest, HoldsItsPortAtOnceAndAcceptsAgainWhenTheLoopComesRound) {
   EXPECT_TRUE(port.listening());
   EXPECT_EQ(listener_->describe().subject, "127.0.0.1:80, paused");
   port.resume_accepting();
+  EXPECT_FALSE(port.accepting());
+  port.resume_accepting();
   port.resume_accepting();
   EXPECT_TRUE(port.accepting());
   EXPECT_EQ(listener_->told, "hold ");
@@ -187,6 +190,32 @@ TEST_F(ListenerTest, DoesNotEndAPauseOfTheUserWhenItHasRested) {
   clock_->advance(100ms);
   EXPECT_EQ(listener_->told, "hold again again ");
   EXPECT_EQ(log.lines().size(), 1U);
+}
+
+TEST_F(ListenerTest, RestsOnceWhereTroubleComesAgainBehindAResume) {
+  const testing::LogCapture log;
+  listener_->opened(Address());
+  listener_->pause_accepting();
+  listener_->resume_accepting();
+  listener_->rest(std::make_error_code(std::errc::too_many_files_open));
+  clock_->settle();
+  listener_->rest(std::make_error_code(std::errc::too_many_files_open));
+  EXPECT_EQ(clock_->pending_calls(), 1U);
+  listener_->stop();
+  EXPECT_EQ(clock_->pending_calls(), 0U);
+}
+
+TEST_F(ListenerTest, AcceptsAgainAndRestsInNobodysContext) {
+  const testing::LogCapture log;
+  const ContextVar<int> number("number", 0);
+  listener_->opened(Address());
+  int ended = 0;
+  Context().run([&] {
+    number.set(1);
+    Context::current().on_exit([&] { ++ended; });
+    listener_->rest(std::make_error_code(std::errc::too_many_files_open));
+  });
+  EXPECT_EQ(ended, 1);
 }
 
 TEST_F(ListenerTest, NeitherHoldsNorAcceptsOnceItHasStopped) {

@@ -26,7 +26,7 @@ class ListeningPort {
   [[nodiscard]] std::size_t connections() const noexcept;
 
   /// Accepts nobody for now: who connects waits in the system's queue, which turns peers away when
-  /// it is full. One that is on its way may still come. Harmless when repeated.
+  /// it is full. Pauses are counted: two who pause must both resume. Harmless once it has stopped.
   void pause_accepting();
   /// Accepts again, beginning when the loop comes round.
   void resume_accepting();

@@ -5,6 +5,7 @@
 #include "error.hpp"
 #include "logging.hpp"
 
+#include <cstddef>
 #include <new>
 
 namespace weft {
@@ -96,9 +97,12 @@ void Turn::settle() noexcept {
   while (first_to_flush_ || !released_.empty()) {
     flush_all();
     if (released_.empty()) break;
-    // Destructors are user code: they may write, and let go of more.
+    // Destructors are user code: they may write, and let go of more. What enters the turn in there
+    // belongs to them.
     count_edge();
+    ++depth_;
     std::exchange(released_, {}).clear();
+    --depth_;
     look_for_slow();
     count_edge();
   }
@@ -108,11 +112,14 @@ void Turn::settle() noexcept {
 
 bool Turn::wake_waiting() noexcept {
   settle();
-  auto waiting = std::exchange(first_to_wake_, nullptr);
-  const bool any = waiting != nullptr;
-  while (waiting) {
-    const auto participant = std::move(waiting);
-    waiting = std::move(participant->next_to_wake_);
+  // They stay in the list, so that a loop inside of one's callback comes to the others.
+  std::size_t waiting = 0;
+  for (const auto* each = first_to_wake_.get(); each != nullptr; each = each->next_to_wake_.get())
+    ++waiting;
+  const bool any = waiting > 0;
+  for (; waiting > 0 && first_to_wake_; --waiting) {
+    const auto participant = std::move(first_to_wake_);
+    first_to_wake_ = std::move(participant->next_to_wake_);
     participant->to_wake_ = false;
     participant->wake();
   }

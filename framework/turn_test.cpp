@@ -119,10 +119,29 @@ TEST(Turn, CountsWhatItsEndFlushesAndDestroysAsCallbacksOfTheirOwn) {
   ring.enter([&] {
     note();
     ring.turn->flush_later(ring.a);
-    ring.turn->release_later(std::make_shared<Telling>(note));
+    // What its destructor calls in the turn belongs to it.
+    ring.turn->release_later(std::make_shared<Telling>([&] {
+      note();
+      ring.enter(note);
+    }));
   });
   note();
-  EXPECT_EQ(edges, (std::vector<std::uint64_t>{1, 3, 5, 8}));
+  EXPECT_EQ(edges, (std::vector<std::uint64_t>{1, 3, 5, 5, 8}));
+}
+
+TEST(Turn, WakesAllWhoWaitAlsoInALoopInsideOneOfThem) {
+  Ring ring;
+  ring.a->when_woken = [&] {
+    ring.enter([&] {
+      ring.turn->wake_waiting();
+      EXPECT_EQ(ring.log, "wake:a wake:b ");
+    });
+  };
+  ring.turn->wake_later(ring.a);
+  ring.turn->wake_later(ring.b);
+  EXPECT_TRUE(ring.turn->wake_waiting());
+  EXPECT_EQ(ring.log, "wake:a wake:b ");
+  EXPECT_FALSE(ring.turn->wake_waiting());
 }
 
 TEST(Turn, FlushesEvenWhenTheCallbackThrows) {

@@ -123,6 +123,7 @@ void Stream::answer(Outcome<Piece> outcome) {
 }
 
 void Stream::answer_if_complete() {
+  drop_unwanted_read();
   if (!waiting()) return;
   if (auto found = attempt()) answer(std::move(*found));
 }

@@ -93,8 +93,10 @@ class StreamListener::Queue::Accepted final : public Stream {
 std::shared_ptr<Protocol> StreamListener::Queue::build_protocol(const Address& peer) {
   sweep();
   if (closed_) return nullptr;
-  if (full()) {
-    hold_or_let_go();
+  const bool was_held = !port_.accepting();
+  if (full()) hold_or_let_go();
+  // Who comes before the port could be paused waits beyond the backlog; others are refused.
+  if (full() && was_held) {
     if (refused_++ == 0) {
       log(LogLevel::warning, "streams",
           "The connection of " + peer.text() + " was refused, since " +
@@ -114,13 +116,12 @@ void StreamListener::Queue::hold_when_full(ListeningPort port) {
 }
 
 // It is let go of when half of the backlog is free again, so that accepting one by one does not
-// change each time what the loop waits for. Who has paused the port besides is not overruled.
+// change each time what the loop waits for.
 void StreamListener::Queue::hold_or_let_go() {
-  if (!holds_port_) {
-    if (!full() || !port_.accepting()) return;
-    holds_port_ = true;
+  if (full()) {
+    if (std::exchange(holds_port_, true) && !port_.accepting()) return;
     port_.pause_accepting();
-  } else if (!full() && waiting_.size() <= max_backlog_ / 2) {
+  } else if (holds_port_ && waiting_.size() <= max_backlog_ / 2) {
     holds_port_ = false;
     port_.resume_accepting();
   }
@@ -184,8 +185,9 @@ StreamListener::~StreamListener() {
 StreamListener::StreamListener(StreamListener&&) noexcept = default;
 
 StreamListener& StreamListener::operator=(StreamListener&& other) noexcept {
-  std::swap(queue_, other.queue_);
-  std::swap(port_, other.port_);
+  StreamListener moved(std::move(other));
+  std::swap(queue_, moved.queue_);
+  std::swap(port_, moved.port_);
   return *this;
 }
 
@@ -205,8 +207,11 @@ Deferred<StreamPtr> StreamListener::accept(SourceLocation where) {
 
 void StreamListener::close() {
   if (queue_ == nullptr) return;
-  port_.stop();
-  queue_->close();
+  // Who hears of it may own this.
+  const auto queue = queue_;
+  auto port = port_;
+  port.stop();
+  queue->close();
 }
 
 std::size_t StreamListener::backlog() const noexcept {

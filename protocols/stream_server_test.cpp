@@ -285,6 +285,71 @@ TEST_F(StreamPorts, LeaveAPortPausedThatSomebodyElseHasPaused) {
   EXPECT_NE(success_result_of(std::move(accepting)), nullptr);
 }
 
+TEST_F(StreamPorts, LeaveAPortPausedThatSomebodyElsePausesMeanwhile) {
+  auto listener = listen(1);
+  auto port_handle = listener.port();
+  const auto client = opened();
+  EXPECT_FALSE(port_handle.accepting());
+  port_handle.pause_accepting();
+  EXPECT_NE(success_result_of(listener.accept()), nullptr);
+  EXPECT_FALSE(port_handle.accepting());
+  port_handle.resume_accepting();
+  EXPECT_TRUE(port_handle.accepting());
+}
+
+TEST_F(StreamPorts, StayPausedForTheirBacklogWhenSomebodyElseResumes) {
+  auto listener = listen(1);
+  auto port_handle = listener.port();
+  const auto client = opened();
+  port_handle.pause_accepting();
+  port_handle.resume_accepting();
+  EXPECT_FALSE(port_handle.accepting());
+  const auto later = opened();
+  reactor_.settle();
+  EXPECT_EQ(listener.refused(), 0U);
+  EXPECT_EQ(listener.backlog(), 1U);
+}
+
+TEST_F(StreamPorts, KeepWhoComesWhenNobodyAcceptsAnyMore) {
+  auto listener = listen(0);
+  {
+    auto accepting = listener.accept();
+    accepting.cancel();
+    static_cast<void>(failure_result_of<CancelledError>(std::move(accepting)));
+  }
+  const auto one = opened();
+  const auto two = opened();
+  reactor_.settle();
+  EXPECT_EQ(listener.refused(), 0U);
+  EXPECT_EQ(listener.backlog(), 1U);
+  EXPECT_FALSE(listener.port().accepting());
+  EXPECT_NE(success_result_of(listener.accept()), nullptr);
+  auto second = listener.accept();
+  reactor_.settle();
+  EXPECT_NE(success_result_of(std::move(second)), nullptr);
+}
+
+TEST_F(StreamPorts, MayBeClosedWhereWhoAcceptsEndsThem) {
+  auto listener = std::make_unique<StreamListener>(listen(1));
+  auto& plain = *listener;
+  auto ended = plain.accept().add_errback(
+      [listener = std::move(listener)](const Failure&) mutable -> StreamPtr {
+        listener.reset();
+        return nullptr;
+      });
+  plain.close();
+  EXPECT_EQ(success_result_of(std::move(ended)), nullptr);
+}
+
+TEST_F(StreamPorts, CloseTheirPortWhenAnotherIsAssigned) {
+  auto listener = listen(1);
+  const auto before = listener.port();
+  StreamListener other(1);
+  listener = std::move(other);
+  EXPECT_FALSE(before.listening());
+  EXPECT_EQ(other.factory(), nullptr);
+}
+
 TEST_F(StreamPorts, PauseAPortThatIsNamedLateAndLetGoOfTheOneBefore) {
   StreamListener listener(1);
   auto before = reactor_.listen_tcp(port, listener.factory());

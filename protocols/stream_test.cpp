@@ -201,6 +201,13 @@ TEST_F(StreamTest, IsReadAgainWhileTheDeferredOfACancelledReadIsStillHeld) {
   static_cast<void>(failure_result_of<CancelledError>(std::move(cancelled)));
 }
 
+TEST_F(StreamTest, GivesTheNextReadWhatADroppedOneHadNotTakenWhenTheEndComes) {
+  peer_->deliver("abc");
+  static_cast<void>(stream_->read_exactly(10));
+  peer_->deliver_end();
+  EXPECT_EQ(shown(stream_->read_some()), "abc");
+}
+
 TEST_F(StreamTest, KeepsWhatComesBehindACancelledReadOfAnyBytes) {
   connect(100);
   auto cancelled = stream_->read_some();

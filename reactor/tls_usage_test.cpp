@@ -154,18 +154,18 @@ INSTANTIATE_TEST_SUITE_P(Each, TlsClosingOnTheWire, ::testing::ValuesIn(reactor_
                          [](const auto& name) { return name.param; });
 
 // Two goodbyes are sent and read, two descriptors taken out of the set: whose peer has said goodbye
-// is closed at once.
-TEST_P(TlsClosingOnTheWire, TakesNoLooksAtTheSocketWhenBothHaveSaidGoodbye) {
+// is closed at once, when a look tells that all of ours has gone out.
+TEST_P(TlsClosingOnTheWire, TakesALookAtTheSocketWhenBothHaveSaidGoodbyeAndNoMore) {
   client_->way().lose_connection();
   ASSERT_TRUE(spin_until([&] { return client_->lost() && server_->lost(); }));
   EXPECT_TRUE(client_->lost_with<ConnectionDone>());
   EXPECT_TRUE(server_->lost_with<ConnectionDone>());
-  EXPECT_EQ(shutdowns, 0);
   if (GetParam() != "epoll") return;
+  EXPECT_EQ(shutdowns, 0);
   EXPECT_EQ(accepts, 1);
   EXPECT_EQ(sends, 2);
   EXPECT_EQ(receives, 2);
-  EXPECT_EQ(looks, 0);
+  EXPECT_LE(looks, 2);
   EXPECT_EQ(poller_changes, 2);
 }
 

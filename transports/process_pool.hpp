@@ -169,10 +169,11 @@ class ProcessPool {
   ProcessPool& operator=(const ProcessPool&) = delete;
 
   /// Runs `function(args...)` in a worker. Cancelling takes a call that has not begun out of the
-  /// queue, and kills the worker that runs it. Errors, all through the deferred: RemoteError or
+  /// queue, and kills the worker that runs it. Errors, through the deferred: RemoteError or
   /// what the function threw; WorkerLost; WorkerOutOfMemory; TimeoutError; QueueFull;
   /// WorkerMessageTooLong; UnknownWorkerFunction; WorkerStartError; ProtocolError when a worker
   /// does not speak like one; NotRunningError when the pool stops.
+  /// Thrown at once: what the conversion of an argument throws.
   template <class R, class First, class... Rest>
   Deferred<R> call(const WorkerFunction<R(First, Rest...)>& function,
                    std::type_identity_t<detail::CallArgument<First>> first,

@@ -11,6 +11,7 @@
 #ifdef __linux__
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #endif
@@ -214,6 +215,30 @@ TEST_P(OnTheWire, TakesABurstOfConnectionsInTwoRoundsOnEpoll) {
     reactor_->run_once(std::chrono::seconds(1));
   EXPECT_EQ(port.connections(), many);
   EXPECT_EQ(accepts, static_cast<int>(many) + 1);
+}
+
+// The loop comes back to a port late where it has much else to tell of.
+TEST_P(OnTheWire, TakesABurstAtOnceWhereManyOthersAreReadyOnEpoll) {
+  if (GetParam() != "epoll") GTEST_SKIP() << "Asio accepts on the other reactors";
+  constexpr std::size_t many = 20;
+  constexpr int others = 300;
+  auto port = reactor_->listen_tcp(0, factory_for<AccumulatingProtocol>(), testing::on_loopback());
+  std::vector<int> ready;
+  std::vector<Watch> watches;
+  int told = 0;
+  for (int i = 0; i < others; ++i) {
+    ready.push_back(::eventfd(1, EFD_CLOEXEC));
+    watches.push_back(reactor_->watch(ready.back(), Interest::readable, [&] { ++told; }));
+  }
+  std::vector<std::unique_ptr<BlockingClient>> clients;
+  for (std::size_t i = 0; i < many; ++i)
+    clients.push_back(std::make_unique<BlockingClient>(port.address().port()));
+  EXPECT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return port.connections() == many; }));
+  // One round of all others, and the rest of a batch.
+  EXPECT_LE(told, 2 * others);
+  watches.clear();
+  for (const int descriptor : ready)
+    ::close(descriptor);
 }
 
 #endif

@@ -75,6 +75,10 @@ TEST_P(ReactorConformance, AcceptsNobodyWhileAPortIsPausedAndThenAllInTheOrderIn
   // Who is in already is served as ever.
   paused.guests[0]->way().write("hello");
   EXPECT_TRUE(spin_until([&] { return paused.clients[0]->data == "hello"; }));
+  // Pauses are counted.
+  port.resume_accepting();
+  EXPECT_FALSE(port.accepting());
+  spin();
   port.resume_accepting();
   EXPECT_TRUE(port.accepting());
   EXPECT_EQ(paused.guests.size(), 1U);

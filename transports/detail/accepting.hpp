@@ -43,12 +43,12 @@ std::error_code accept_some(int listener, Take&& take) {
 
 /// How many to accept at once, for a port of which the loop tells until nobody waits there: who
 /// comes alone is taken without a look for another, in vain. When the loop tells of more in the
-/// next round, they are taken by the share.
+/// next round, they are taken by the share; also where it is crowded, and comes back late.
 class AcceptShare {
  public:
   /// `round` is the loop's.
-  [[nodiscard]] int begin(std::uint64_t round) const noexcept {
-    return left_ && round == round_ + 1 ? accept_share : 1;
+  [[nodiscard]] int begin(std::uint64_t round, bool crowded) const noexcept {
+    return crowded || (left_ && round == round_ + 1) ? accept_share : 1;
   }
   void end(std::uint64_t round, bool left) noexcept {
     round_ = round;

@@ -76,7 +76,7 @@ void TcpListener::ready(std::uint32_t) noexcept {
   const auto round = turn()->counts().rounds;
   bool left = false;
   const auto error =
-      accept_some(descriptor_, share_.begin(round), left,
+      accept_some(descriptor_, share_.begin(round, loop_->poller.crowded()), left,
                   [this](int descriptor, const sockaddr_storage& peer, socklen_t size) {
                     take_connection(OwnedDescriptor(descriptor), detail::to_address(&peer, size));
                     return accepting();

@@ -201,10 +201,11 @@ void TcpTransport::close_descriptor() noexcept {
 
 // Closing a socket with unread input, or that input still comes for, makes the system send a reset,
 // and the peer may then never see our last bytes. So we end our direction, and discard what comes
-// until the peer ends its own; unless it has said already, in what it sent, that nothing follows.
+// until the peer ends its own; unless it has said already, in what it sent, that nothing follows,
+// and the system has sent all of ours: a peer that does send more would lose the rest of it.
 void TcpTransport::close_in_order() noexcept {
   closed_ = true;
-  const bool nothing_comes = end_seen_ || (peer_done_ && drained_);
+  const bool nothing_comes = end_seen_ || (peer_done_ && drained_ && !waits_in_socket(SIOCOUTQNSD));
   if (nothing_comes || turn() == nullptr || !wait_for_peers_end()) close_descriptor();
 }
 

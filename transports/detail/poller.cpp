@@ -78,6 +78,7 @@ void Poller::wait(int milliseconds) noexcept {
   Batch batch;
   const int count =
       ::epoll_wait(set_, batch.events.data(), static_cast<int>(batch_size), milliseconds);
+  crowded_ = count == static_cast<int>(batch_size);
   if (count <= 0) return;
   batch.count = static_cast<std::size_t>(count);
   batch.outer = batch_;

@@ -37,6 +37,8 @@ class Poller {
   /// Waits for `milliseconds` at most, for ever when negative, and tells all who are ready. May be
   /// called from inside `ready`.
   void wait(int milliseconds) noexcept;
+  /// Whether more may have been ready than the last `wait` could tell.
+  [[nodiscard]] bool crowded() const noexcept { return crowded_; }
   /// Makes a `wait` that runs or comes next return.
   void wake() noexcept;
   /// What is readable while somebody in the set is ready: a set may be in another loop.
@@ -48,6 +50,7 @@ class Poller {
 
   int set_;
   int wake_up_;
+  bool crowded_ = false;
   // The innermost `wait` that runs.
   Batch* batch_ = nullptr;
 };

@@ -349,13 +349,12 @@ bool TcpTransport::output_unacknowledged() {
 
 // Closing a socket with unread input, or that input still comes for, makes the system send a reset,
 // and the peer may then never see our last bytes. So we end our direction, and discard what comes
-// until the peer ends its own; unless it has said already, in what it sent, that nothing follows.
+// until the peer ends its own.
 void TcpTransport::close_in_order() noexcept {
   closed_ = true;
   ErrorCode ignored;
   const bool unread = !end_seen_ && socket_.available(ignored) > 0;
-  const bool unheard = unread || (!peer_done_ && !end_seen_ && output_unacknowledged());
-  if (turn() == nullptr || !unheard) {
+  if (end_seen_ || turn() == nullptr || (!unread && !output_unacknowledged())) {
     close_socket();
     return;
   }

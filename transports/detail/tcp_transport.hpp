@@ -9,7 +9,6 @@
 
 #include "../../framework/stream_transport.hpp"
 #include "asio_loop.hpp"
-#include "lingering.hpp"
 
 #include <boost/asio/cancellation_signal.hpp>
 
@@ -23,7 +22,7 @@ namespace weft::detail::WEFT_BACKEND {
 /// inherited by children.
 void prepare_socket(Tcp::socket& socket, ErrorCode& error);
 
-class TcpTransport final : public StreamTransport, public TcpControl, public Lingering {
+class TcpTransport final : public StreamTransport, public TcpControl {
  public:
   TcpTransport(AsioLoop& loop, Tcp::socket socket, const Address& peer);
   ~TcpTransport() override;
@@ -36,7 +35,6 @@ class TcpTransport final : public StreamTransport, public TcpControl, public Lin
   [[nodiscard]] bool no_delay() const override;
   void set_keep_alive(bool on) override;
   [[nodiscard]] bool keep_alive() const override;
-  void linger_less(bool peer_ended) noexcept override { peer_done_ = peer_ended; }
 
  private:
   SendResult try_send(std::span<const BytesView> pieces) noexcept override;
@@ -85,8 +83,6 @@ class TcpTransport final : public StreamTransport, public TcpControl, public Lin
   bool send_pending_ = false;
   bool end_seen_ = false;
   bool closed_ = false;
-  // Nothing may come any more, the peer has said so.
-  bool peer_done_ = false;
   bool closing_socket_ = false;
   std::array<char, small_read> buffer_;
 };
