@@ -127,6 +127,33 @@ TEST_P(TlsUsage, SendsTheEndOfAHandshakeTogetherWithWhatFollowsIt) {
   EXPECT_EQ(sends, 4);
 }
 
+// The client does not read, so that the most of the answer waits in the server's system when the
+// server is done.
+TEST_P(TlsUsage, LosesNothingOfALongAnswerWhenThePeerSendsBehindItsGoodbye) {
+  const std::string answer(1'000'000, 'x');
+  const auto server = std::make_shared<AccumulatingProtocol>();
+  server->on_eof = [&](AccumulatingProtocol& self) {
+    self.way().write(answer);
+    self.way().lose_connection();
+  };
+  port_ = reactor_->listen_tcp(0, tls_server(server_context_, factory_from([&] { return server; })),
+                               testing::on_loopback());
+  const auto client = std::make_shared<AccumulatingProtocol>();
+  const auto connecting = reactor_->connect_tcp("127.0.0.1", port_.address().port(),
+                                                factory_from([&] { return client; }));
+  ASSERT_TRUE(spin_until([&] { return client->made(); }));
+  auto& carrier = client->way();
+  auto secured = start_tls(carrier, client_context_, test_server_name);
+  ASSERT_TRUE(spin_until([&] { return secured.ready(); }));
+  client->way().lose_write_connection();
+  client->way().pause_producing();
+  ASSERT_TRUE(spin_until([&] { return server->lost(); }));
+  carrier.write("\n");
+  client->way().resume_producing();
+  ASSERT_TRUE(spin_until([&] { return client->lost(); }));
+  EXPECT_EQ(client->data.size(), answer.size());
+}
+
 class TlsClosingOnTheWire : public TlsUsage {
  protected:
   void SetUp() override {
