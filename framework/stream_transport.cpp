@@ -3,7 +3,6 @@
 #include "census.hpp"
 #include "context.hpp"
 #include "detail/names.hpp"
-#include "detail/prefetch.hpp"
 #include "detail/water_marks.hpp"
 #include "error.hpp"
 #include "logging.hpp"
@@ -15,9 +14,6 @@
 namespace weft {
 
 namespace {
-
-// As much of a protocol as most need for a message.
-constexpr int protocol_lines = 3;
 
 Failure loop_over(const Address& peer) noexcept {
   try {
@@ -66,8 +62,6 @@ bool StreamTransport::reading_wanted() const noexcept {
 }
 
 bool StreamTransport::lends_buffer() const noexcept {
-  // It is told next: fetched while the system reads.
-  detail::prefetch(protocol_.get(), protocol_lines);
   const bool delivering = state_ == StreamState::open || state_ == StreamState::write_closed;
   return buffered_ != nullptr && delivering && reading_wanted();
 }

@@ -1,5 +1,6 @@
 #include "epoll_tcp_transport.hpp"
 
+#include "../../framework/detail/prefetch.hpp"
 #include "broken_connection.hpp"
 #include "system_errors.hpp"
 
@@ -23,6 +24,8 @@ namespace {
 
 // How long input is discarded after a close, so that it does not destroy what we sent last.
 constexpr auto discard_time = std::chrono::seconds(5);
+// As much of a protocol as most need for a message.
+constexpr int protocol_lines = 3;
 
 }  // namespace
 
@@ -121,6 +124,8 @@ void TcpTransport::reading_changed() {
 
 // One read, as large as the system gives it, and then it is somebody else's turn.
 void TcpTransport::read() {
+  // It is told next: fetched while the system reads.
+  prefetch(protocol().get(), protocol_lines);
   if (lends_buffer()) {
     const auto room = borrow(AsioLoop::read_buffer_size);
     if (room.empty()) return;
