@@ -79,9 +79,7 @@ void ProcessPoolCore::open() {
 
 void ProcessPoolCore::abandon() noexcept {
   const auto self = shared_from_this();
-  stopping_ = true;
-  start_call_.cancel_if_active();
-  pause_.cancel_if_active();
+  start_no_more();
   stop_call_.cancel_if_active();
   if (turn() == nullptr) return;
   if (stop_trigger_) reactor_.remove_system_event_trigger(*std::exchange(stop_trigger_, {}));
@@ -233,6 +231,12 @@ std::size_t ProcessPoolCore::wanted_workers() const noexcept {
   return pause_.active() ? needed : std::max(grown_, needed);
 }
 
+void ProcessPoolCore::start_no_more() noexcept {
+  stopping_ = true;
+  start_call_.cancel_if_active();
+  pause_.cancel_if_active();
+}
+
 void ProcessPoolCore::start_workers() {
   for (auto wanted = wanted_workers(); !stopping_ && workers_.size() < wanted;) {
     try {
@@ -309,9 +313,7 @@ Deferred<void> ProcessPoolCore::stop(Duration deadline, const SourceLocation& wh
   turn()->check_thread();
   const auto self = shared_from_this();
   auto over = stopped_.emplace_back(Callback(), where).deferred();
-  stopping_ = true;
-  start_call_.cancel_if_active();
-  pause_.cancel_if_active();
+  start_no_more();
   if (!stop_call_.active() || stop_call_.due() - reactor_.now() > deadline) {
     stop_call_.cancel_if_active();
     stop_call_ = reactor_.call_later(deadline, [weak = weak_from_this()] {
@@ -346,9 +348,7 @@ void ProcessPoolCore::tell_stopped() {
 void ProcessPoolCore::loop_ended() noexcept {
   const auto self = weak_from_this().lock();
   if (self == nullptr) return;
-  stopping_ = true;
-  start_call_.cancel_if_active();
-  pause_.cancel_if_active();
+  start_no_more();
   stop_call_.cancel_if_active();
   try {
     fail_all(stopped_before());

@@ -50,6 +50,7 @@ class ProcessPoolCore final : public WorkerOwner,
   void start_worker();
   void start_failed(const std::string& why);
   void pause_replacing(const std::string& why);
+  void start_no_more() noexcept;
   void fail_waiting(const Failure& why);
   void fail_all(const Failure& why);
   void kill_all();
