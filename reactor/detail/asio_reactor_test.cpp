@@ -17,10 +17,7 @@
 #include <vector>
 
 #ifndef _WIN32
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "plain_peer_test.hpp"
 #endif
 
 namespace weft {
@@ -111,38 +108,6 @@ TEST_P(AsioReactor, EndsAtOnceOnASecondSignalWhileItsShutdownIsStuck) {
   EXPECT_FALSE(reactor_->running());
 }
 
-// A peer outside of the reactor, whose deeds come between two rounds.
-class PlainPeer {
- public:
-  explicit PlainPeer(Port port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  }
-  ~PlainPeer() { ::close(socket_); }
-  PlainPeer(const PlainPeer&) = delete;
-  PlainPeer& operator=(const PlainPeer&) = delete;
-
-  void send(std::string_view text) const {
-    EXPECT_EQ(::send(socket_, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-  }
-  // All that is there now; says how much it was.
-  std::size_t take() const {
-    std::vector<char> room(1 << 20);
-    std::size_t taken = 0;
-    for (;;) {
-      const auto count = ::recv(socket_, room.data(), room.size(), MSG_DONTWAIT);
-      if (count <= 0) return taken;
-      taken += static_cast<std::size_t>(count);
-    }
-  }
-
- private:
-  int socket_;
-};
-
 // What a forwarder does, whose both directions are held up and go on at once.
 TEST_P(AsioReactor, ReadsOnWhenInputAndRoomComeTogether) {
   const auto server = std::make_shared<AccumulatingProtocol>();
@@ -161,7 +126,7 @@ TEST_P(AsioReactor, ReadsOnWhenInputAndRoomComeTogether) {
   }
   // One round finds room for all that waits, and something to read.
   std::size_t taken = peer.take();
-  peer.send("on");
+  peer.write("on");
   EXPECT_TRUE(spin_until([&] {
     taken += peer.take();
     return server->data == "on" && taken == written;

@@ -9,10 +9,9 @@
 #include <gtest/gtest.h>
 
 #ifdef __linux__
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "plain_peer_test.hpp"
+
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #endif
 
@@ -43,34 +42,6 @@ class Pinging final : public Protocol {
       "sixty-four bytes are the usual size of a message in a race";
   int rounds = 0;
 };
-
-#ifdef __linux__
-// Connects and reads outside of every loop.
-class BlockingClient {
- public:
-  explicit BlockingClient(Port port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in server{};
-    server.sin_family = AF_INET;
-    server.sin_port = htons(port);
-    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&server), sizeof server), 0);
-  }
-  ~BlockingClient() { ::close(socket_); }
-  BlockingClient(const BlockingClient&) = delete;
-  BlockingClient& operator=(const BlockingClient&) = delete;
-  // Neither is counted.
-  void write(const std::string& data) const {
-    EXPECT_EQ(::write(socket_, data.data(), data.size()), static_cast<ssize_t>(data.size()));
-  }
-  [[nodiscard]] bool read_byte() const {
-    char byte = 0;
-    return ::read(socket_, &byte, 1) == 1;
-  }
-
- private:
-  int socket_;
-};
-#endif
 
 class OnTheWire : public ::testing::TestWithParam<std::string> {
  protected:
@@ -167,7 +138,7 @@ TEST_P(OnTheWire, ServesABriefConnectionWithoutACallInVainOnEpoll) {
       reactor_->listen_tcp(0, factory_from([server] { return server; }), testing::on_loopback());
   accepts = sends = receives = looks = shutdowns = poller_changes = 0;
   {
-    const BlockingClient client(port.address().port());
+    const PlainPeer client(port.address().port());
     client.write("x");
     ASSERT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return server->data == "x"; }));
     ASSERT_TRUE(client.read_byte());
@@ -207,9 +178,9 @@ TEST_P(OnTheWire, TakesABurstOfConnectionsInTwoRoundsOnEpoll) {
   constexpr std::size_t many = 20;
   auto port = reactor_->listen_tcp(0, factory_for<AccumulatingProtocol>(), testing::on_loopback());
   // The system connects them, with nobody in the loop.
-  std::vector<std::unique_ptr<BlockingClient>> clients;
+  std::vector<std::unique_ptr<PlainPeer>> clients;
   for (std::size_t i = 0; i < many; ++i)
-    clients.push_back(std::make_unique<BlockingClient>(port.address().port()));
+    clients.push_back(std::make_unique<PlainPeer>(port.address().port()));
   accepts = 0;
   for (int round = 0; round < 2; ++round)
     reactor_->run_once(std::chrono::seconds(1));
@@ -230,9 +201,9 @@ TEST_P(OnTheWire, TakesABurstAtOnceWhereManyOthersAreReadyOnEpoll) {
     ready.push_back(::eventfd(1, EFD_CLOEXEC));
     watches.push_back(reactor_->watch(ready.back(), Interest::readable, [&] { ++told; }));
   }
-  std::vector<std::unique_ptr<BlockingClient>> clients;
+  std::vector<std::unique_ptr<PlainPeer>> clients;
   for (std::size_t i = 0; i < many; ++i)
-    clients.push_back(std::make_unique<BlockingClient>(port.address().port()));
+    clients.push_back(std::make_unique<PlainPeer>(port.address().port()));
   EXPECT_TRUE(testing::spin_reactor_until(*reactor_, [&] { return port.connections() == many; }));
   // One round of all others, and the rest of a batch.
   EXPECT_LE(told, 2 * others);
